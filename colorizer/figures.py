@@ -1,0 +1,112 @@
+"""The report's figures: curves over epochs and margins, and rows of pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+CURVE_INCHES = (7.0, 4.2)
+PICTURE_INCHES = 1.5
+
+
+def history_figure(
+    epochs: Sequence[int], errors: Mapping[str, Sequence[float]], label: str, best_epoch: int
+) -> Figure:
+    """Draw errors over epochs, with the chosen epoch marked; `best_epoch` 0: none was chosen."""
+    figure = Figure(CURVE_INCHES, layout="constrained")
+    axes = figure.add_subplot(xlabel="epoch", ylabel=label)
+    if best_epoch:
+        name = f"chosen epoch {best_epoch}"
+        axes.axvline(best_epoch, color="gray", linestyle="--", label=name)
+    else:
+        axes.set_title("training diverged: no epoch was chosen")
+    for name, values in errors.items():
+        if best_epoch:
+            chosen = values[epochs.index(best_epoch)]
+            name = f"{name}, {chosen:.4f} there"
+        (line,) = axes.plot(epochs, values, marker=".", label=name)
+        if best_epoch:
+            axes.plot(best_epoch, chosen, "o", color=line.get_color(), markersize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def margin_figure(
+    margins: Sequence[int], errors: Mapping[str, Sequence[float]], margin: int
+) -> Figure:
+    """Draw the margin error of each answer over margins, with `margin` marked."""
+    figure = Figure(CURVE_INCHES, layout="constrained")
+    axes = figure.add_subplot(
+        xlabel="margin, levels of 0..255", ylabel="share of values off by the margin or more"
+    )
+    axes.axvline(margin, color="gray", linestyle="--", label=f"margin {margin}")
+    for name, values in errors.items():
+        axes.plot(margins, values, label=name.replace("_", " "))
+    axes.set_ylim(0, 1.02)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def picture_figure(
+    title: str, rows: Mapping[str, Sequence[np.ndarray]], captions: Sequence[str]
+) -> Figure:
+    """Draw labelled rows of pictures, uint8 (H, W) or (H, W, 3), with captions below."""
+    figure, cells = _cells(title, list(rows), captions)
+    for cells_of_row, pictures in zip(cells, rows.values(), strict=True):
+        for cell, picture in zip(cells_of_row, pictures, strict=True):
+            cell.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    return figure
+
+
+def error_figure(
+    title: str,
+    predictions: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+    margin: int,
+    captions: Sequence[str],
+) -> Figure:
+    """Draw pictures above their targets, and where they are off: the worst channel's levels."""
+    figure, cells = _cells(title, ["prediction", "target", "distance"], captions)
+    # White where every channel is within the margin, so that what counts stands out.
+    colors = colormaps["inferno_r"].with_extremes(under="white")
+    largest = 6 * margin
+    for column, prediction, target in zip(cells.T, predictions, targets, strict=True):
+        distance = np.abs(prediction.astype(int) - target.astype(int)).max(axis=-1)
+        column[0].imshow(prediction)
+        column[1].imshow(target)
+        image = column[2].imshow(distance, cmap=colors, vmin=margin, vmax=largest)
+    figure.colorbar(
+        image,
+        ax=cells.ravel().tolist(),
+        label="levels that the worst channel is off",
+        extend="both",
+        ticks=np.linspace(margin, largest, 6),
+    )
+    return figure
+
+
+def write_png(path: Path, figure: Figure, dpi: int) -> None:
+    """Write a figure as PNG without the version of the library that drew it."""
+    figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def _cells(
+    title: str, row_labels: Sequence[str], captions: Sequence[str]
+) -> tuple[Figure, np.ndarray]:
+    inches = (PICTURE_INCHES * (len(captions) + 0.4), PICTURE_INCHES * (len(row_labels) + 0.4))
+    figure = Figure(inches, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    cells = figure.subplots(len(row_labels), len(captions), squeeze=False)
+    for cell in cells.flat:
+        cell.set(xticks=[], yticks=[])
+    for cell, label in zip(cells[:, 0], row_labels, strict=True):
+        cell.set_ylabel(label)
+    for cell, caption in zip(cells[-1], captions, strict=True):
+        cell.set_xlabel(caption, fontsize=8)
+    return figure, cells

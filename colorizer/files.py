@@ -1,0 +1,69 @@
+"""Outputs on disk: whole or not there."""
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(*paths: Path) -> Iterator[list[Path]]:
+    """Give paths to write to; what was written there becomes `paths` when the block succeeds.
+
+    Each may become a file or a folder. When the block fails, `paths` stay as they were and
+    what was half written is removed. A killed process leaves `.NAME.partial` behind, which
+    nothing reads and the next run removes.
+    """
+    partials = [path.with_name(f".{path.name}.partial") for path in paths]
+    for partial in partials:
+        _remove(partial)
+        partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partials
+        for partial, path in zip(partials, paths, strict=True):
+            if path.is_dir():
+                shutil.rmtree(path)
+            partial.replace(path)
+    finally:
+        for partial in partials:
+            _remove(partial)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, lines ended by a newline character on every system."""
+    with replacing(path) as (partial,):
+        partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_metrics(path: Path, metrics: Mapping[str, object]) -> None:
+    """Write metrics as JSON: keys in the given order, floats with 6 decimals.
+
+    Raises ValueError for NaN and infinity, which tools that read metrics cannot show.
+    """
+    write_text(path, json.dumps(_rounded(metrics), indent=2, allow_nan=False) + "\n")
+
+
+def write_series(path: Path, names: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+    """Write a CSV: a header line of `names`, then a line of numbers for each row.
+
+    Numbers have 6 significant digits, so that a learning rate of 1e-8 is not written as 0.
+    """
+    with replacing(path) as (partial,), partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(names)
+        writer.writerows([f"{value:.6g}" for value in row] for row in rows)
+
+
+def _rounded(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

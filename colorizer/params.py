@@ -1,0 +1,90 @@
+"""Sections of params.yaml, read strictly."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from colorizer.errors import InputError
+
+PARAMS_FILE = Path("params.yaml")  # the name that DVC gives it
+
+
+class Section(BaseModel):
+    """The keys of one section of params.yaml, with their types and ranges.
+
+    Every key is required, no other is allowed, nothing is converted (`16.0` and `"16"` are
+    no integers) and every number is finite.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+def read_section(file: Path, name: str, section_type: type[SectionType]) -> SectionType:
+    """Read the section `name` of a params file.
+
+    The file is read as YAML 1.2, where `1e-05` (as DVC writes 0.00001) is a number. Raises
+    InputError that names each offending key and the closest known one.
+    """
+    try:
+        sections = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: should be text in UTF-8") from None
+    except YAMLError as error:
+        raise InputError(f"{file}: {_yaml_problem(error)}") from None
+    if not isinstance(sections, Mapping):
+        raise InputError(f"{file}: should be sections of keys, such as '{name}:'")
+    if name not in sections:
+        raise InputError(f"{file}: section {name} is missing{_closest(name, sections)}")
+    if not isinstance(sections[name], Mapping):
+        raise InputError(f"{file}: section {name} should be a mapping of keys to values")
+    return validated(sections[name], section_type, f"{file}: {name}")
+
+
+def validated(
+    values: Mapping[str, Any], section_type: type[SectionType], place: str
+) -> SectionType:
+    """Check values against a section's types and ranges; `place` begins each complaint.
+
+    Raises InputError with all complaints in one line.
+    """
+    try:
+        return section_type.model_validate(dict(values))
+    except ValidationError as error:
+        known = list(section_type.model_fields)
+        complaints: dict[str, list[str]] = {}
+        for problem in error.errors():
+            key = str(problem["loc"][0])
+            match problem["type"]:
+                case "extra_forbidden":
+                    complaint = f"is not a known key{_closest(key, known)}"
+                case "missing":
+                    complaint = f"is missing{_closest(key, set(values) - set(known))}"
+                case _:
+                    message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
+                    complaint = f"is {values[key]!r} but {message[:1].lower()}{message[1:]}"
+            complaints.setdefault(key, []).append(complaint)
+        lines = [f"{place}.{key} {' or '.join(said)}" for key, said in complaints.items()]
+        raise InputError("; ".join(lines)) from None
+
+
+def _closest(name: str, known: Any) -> str:
+    near = get_close_matches(name, [str(key) for key in known], n=1)
+    if near:
+        return f" (did you mean {near[0]}?)"
+    return f" (known: {', '.join(known)})" if isinstance(known, list) else ""
+
+
+def _yaml_problem(error: YAMLError) -> str:
+    problem = getattr(error, "problem", None) or "is not valid YAML"
+    mark = getattr(error, "problem_mark", None)
+    return f"line {mark.line + 1}: {problem}" if mark else str(problem)

@@ -1,0 +1,126 @@
+"""Draw the report's figures from metrics, series and predictions."""
+
+import argparse
+import csv
+import json
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from pydantic import Field
+
+from colorizer.errors import one_line_errors
+from colorizer.figures import (
+    error_figure,
+    history_figure,
+    margin_figure,
+    picture_figure,
+    write_png,
+)
+from colorizer.files import replacing
+from colorizer.metrics import MetricParams
+from colorizer.params import PARAMS_FILE, Section, read_section
+from colorizer.splits import Split, open_array, open_split
+
+MSE_LABEL = "mean squared error, on [-1, 1]"
+
+
+class PlotParams(Section):
+    """Section `plot` of params.yaml."""
+
+    seed: int = Field(ge=0)
+    pictures: int = Field(ge=1, le=20)
+    dpi: int = Field(ge=50, le=600)
+
+
+def read_series(path: Path) -> dict[str, list[float]]:
+    """Read the columns of a CSV of numbers."""
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    return {name: [float(row[column]) for row in rows] for column, name in enumerate(header)}
+
+
+def curve_figures(
+    history: dict[str, list[float]], curve: dict[str, list[float]], best_epoch: int, margin: int
+) -> dict[str, Figure]:
+    """Draw the errors over epochs, as the report does, and over margins."""
+    epochs = [int(epoch) for epoch in history["epoch"]]
+    train, val = {"training": history["train_mse"]}, {"validation": history["val_mse"]}
+    margin_error = {"validation": history["val_margin_error"]}
+    margin_label = f"share of values off by {margin} levels or more"
+    margins = [int(margin) for margin in curve.pop("margin")]
+    return {
+        "training_mse": history_figure(epochs, train, MSE_LABEL, best_epoch),
+        "validation_mse": history_figure(epochs, val, MSE_LABEL, best_epoch),
+        "both_mse": history_figure(epochs, train | val, MSE_LABEL, best_epoch),
+        "margin_error": history_figure(epochs, margin_error, margin_label, best_epoch),
+        "margin_curve": margin_figure(margins, curve, margin),
+    }
+
+
+def validation_figures(
+    validation: Split, pictures: np.ndarray, sets: list[np.ndarray], margin: int
+) -> dict[str, Figure]:
+    """Draw sets of validation photographs beside the network's colors, and where those are off."""
+    figures = {}
+    for number, chosen in enumerate(sets, start=1):
+        predictions, targets = pictures[chosen], validation.rgb[chosen]
+        rows = {"gray": validation.gray[chosen], "prediction": predictions, "target": targets}
+        names = [Path(validation.names[index]).stem for index in chosen]
+        off = np.abs(predictions.astype(int) - targets.astype(int)) >= margin
+        shares = [f"{share:.0%} of values" for share in off.mean(axis=(1, 2, 3))]
+        figures[f"examples_{number}"] = picture_figure(f"Validation, set {number}", rows, names)
+        title = f"Validation, set {number}: {margin} levels off or more"
+        figures[f"errors_{number}"] = error_figure(title, predictions, targets, margin, shares)
+    return figures
+
+
+def test_figure(test: Split, pictures: np.ndarray, names: list[str], chosen: np.ndarray) -> Figure:
+    """Draw test photographs beside the network's colors; `chosen` are rows of `pictures`."""
+    gray = [test.gray[test.names.index(names[index])] for index in chosen]
+    rows = {"gray": gray, "prediction": pictures[chosen]}
+    return picture_figure("Test", rows, [Path(names[index]).stem for index in chosen])
+
+
+def main() -> None:
+    """Draw the figures as PNG files into one folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("val", type=Path, help="prepared validation split")
+    parser.add_argument("val_pictures", type=Path, help=".npy file, the colored validation split")
+    parser.add_argument("test", type=Path, help="prepared test split")
+    parser.add_argument("test_pictures", type=Path, help=".npy file, colored test photographs")
+    parser.add_argument("test_names", type=Path, help="text file, the names of those")
+    parser.add_argument("train_metrics", type=Path, help="JSON file, for the chosen epoch")
+    parser.add_argument("history", type=Path, help="CSV file, a row per epoch")
+    parser.add_argument("margin_curve", type=Path, help="CSV file, a row per margin")
+    parser.add_argument("figures", type=Path, help="folder to write")
+    paths = parser.parse_args()
+    margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
+    params = read_section(PARAMS_FILE, "plot", PlotParams)
+    validation, test = open_split(paths.val), open_split(paths.test)
+    names = paths.test_names.read_text(encoding="utf-8").splitlines()
+    best_epoch = json.loads(paths.train_metrics.read_text(encoding="utf-8"))["best_epoch"]
+    matplotlib.rcdefaults()  # whatever the user's own settings are
+
+    drawn = np.random.default_rng(params.seed)
+    shown = drawn.permutation(len(validation))[: 2 * params.pictures]
+    sets = [chosen for chosen in np.array_split(shown, 2) if len(chosen)]
+    shown_of_test = drawn.permutation(len(names))[: params.pictures]
+    figures = {
+        **curve_figures(
+            read_series(paths.history), read_series(paths.margin_curve), best_epoch, margin
+        ),
+        **validation_figures(validation, open_array(paths.val_pictures), sets, margin),
+        "test": test_figure(test, open_array(paths.test_pictures), names, shown_of_test),
+    }
+    with replacing(paths.figures) as (partial,):
+        partial.mkdir()
+        for name, figure in figures.items():
+            write_png(partial / f"{name}.png", figure, params.dpi)
+    print(f"{paths.figures}: {len(figures)} figures")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

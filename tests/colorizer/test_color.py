@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from skimage.color import rgb2lab
+
+from colorizer.color import luma, rgb_to_lab
+
+PICTURES = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
+
+
+@pytest.fixture(scope="module")
+def many_colors() -> np.ndarray:
+    """Every 5th value of each channel, 52^3 colors, as a picture."""
+    values = np.arange(0, 256, 5, dtype=np.uint8)
+    return np.stack(np.meshgrid(values, values, values), axis=-1).reshape(52, -1, 3)
+
+
+def test_luma_is_pillows(many_colors):
+    np.testing.assert_array_equal(luma(many_colors), Image.fromarray(many_colors).convert("L"))
+
+
+@given(PICTURES)
+def test_luma_is_pillows_for_any_picture(rgb):
+    np.testing.assert_array_equal(luma(rgb), Image.fromarray(rgb).convert("L"))
+
+
+@given(PICTURES)
+def test_luma_is_within_a_level_of_the_standards_formula(rgb):
+    np.testing.assert_allclose(luma(rgb), rgb @ [0.299, 0.587, 0.114], atol=0.51)
+
+
+def test_luma_of_gray_is_gray():
+    gray = np.arange(256, dtype=np.uint8)
+    np.testing.assert_array_equal(luma(np.stack([gray] * 3, axis=-1)), gray)
+
+
+def test_lab_is_scikit_images(many_colors):
+    lab = rgb_to_lab(many_colors)
+    assert lab.dtype == np.float32
+    np.testing.assert_allclose(lab, rgb2lab(many_colors), atol=2e-3)
+
+
+@given(PICTURES)
+def test_lab_is_scikit_images_for_any_batch(rgb):
+    np.testing.assert_allclose(rgb_to_lab(rgb[None]), rgb2lab(rgb[None]), atol=2e-3)
+
+
+def test_white_and_black_in_lab():
+    lab = rgb_to_lab(np.array([[255, 255, 255], [0, 0, 0]], np.uint8))
+    np.testing.assert_allclose(lab, [[100, 0, 0], [0, 0, 0]], atol=0.01)

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from colorizer.figures import (
+    error_figure,
+    history_figure,
+    margin_figure,
+    picture_figure,
+    write_png,
+)
+
+PICTURES = list(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8))
+
+
+def draw(name: str):
+    match name:
+        case "history":
+            return history_figure([1, 2, 3], {"validation": [0.3, 0.2, 0.25]}, "share", 2)
+        case "diverged":
+            return history_figure([1], {"validation": [1.0]}, "share", 0)
+        case "margin":
+            return margin_figure([0, 1], {"network": [1.0, 0.5], "gray": [1.0, 0.9]}, 12)
+        case "pictures":
+            rows = {"gray": [picture[..., 0] for picture in PICTURES], "target": PICTURES}
+            return picture_figure("title", rows, ["a", "b"])
+        case "errors":
+            return error_figure("title", PICTURES, PICTURES[::-1], 12, ["a", "b"])
+
+
+@pytest.mark.parametrize("name", ["history", "diverged", "margin", "pictures", "errors"])
+def test_a_figure_has_the_same_bytes_each_time_and_names_no_software(tmp_path, name):
+    for file in ("a.png", "b.png"):
+        write_png(tmp_path / file, draw(name), 50)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as image:
+        assert set(image.info) <= {"dpi"}
+
+
+def test_the_chosen_epoch_is_marked():
+    figure = draw("history")
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert labels == ["chosen epoch 2", "validation, 0.2000 there"]
+    marks = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert [line.get_xydata().tolist() for line in marks] == [[[2, 0.2]]]
+
+
+def test_a_diverged_run_says_so():
+    assert "diverged" in draw("diverged").axes[0].get_title()
+
+
+@pytest.mark.parametrize("name", ["history", "margin"])
+def test_axes_are_labelled(name):
+    axes = draw(name).axes[0]
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+
+
+def test_pictures_are_shown_as_they_are():
+    cells = draw("pictures").axes
+    shown = [cell.images[0].get_array() for cell in cells]
+    np.testing.assert_array_equal(shown[0], PICTURES[0][..., 0])
+    np.testing.assert_array_equal(shown[3], PICTURES[1])
+    assert cells[0].images[0].get_clim() == (0, 255)
+
+
+def test_the_error_map_shows_the_worst_channel():
+    worst = np.abs(PICTURES[0].astype(int) - PICTURES[1].astype(int)).max(axis=-1)
+    np.testing.assert_array_equal(draw("errors").axes[4].images[0].get_array(), worst)

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from colorizer.color import luma, rgb_to_lab
+from colorizer.errors import InputError
+from colorizer.splits import open_split, write_split
+
+
+@pytest.fixture
+def rgb() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+
+
+def test_a_split_comes_back_as_it_was_written(make_split, rgb):
+    split = make_split(rgb, "val")
+    assert len(split) == 5
+    assert split.names == [f"val/{number}.png" for number in range(5)]
+    np.testing.assert_array_equal(split.rgb, rgb)
+    np.testing.assert_array_equal(split.gray, luma(rgb))
+    np.testing.assert_allclose(split.lab, rgb_to_lab(rgb), atol=1 / 32)
+
+
+def test_arrays_are_read_from_the_disk_when_they_are_used(make_split, rgb):
+    split = make_split(rgb)
+    for array in (split.gray, split.rgb, split.lab):
+        assert isinstance(array, np.memmap)
+        assert not array.flags.writeable
+
+
+def test_bytes_do_not_depend_on_the_batches(tmp_path, rgb):
+    names = list("abcde")
+
+    def batch(rows):
+        return luma(rgb[rows]), rgb[rows], rgb_to_lab(rgb[rows])
+
+    write_split(tmp_path / "one", names, 16, [batch(slice(5))])
+    write_split(tmp_path / "three", names, 16, map(batch, (slice(2), slice(2, 3), slice(3, 5))))
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "three" / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["gray", "rgb", "lab"])
+def test_an_array_that_does_not_belong_is_named(make_split, rgb, tmp_path, name):
+    make_split(rgb)
+    path = tmp_path / "split" / f"{name}.npy"
+    array = np.load(path)
+    for wrong in (array[:-1], array.astype(np.float64), array[:, :8], array[0]):
+        np.save(path, wrong)
+        with pytest.raises(InputError, match=r"should hold .* run prepare again"):
+            open_split(tmp_path / "split")
+
+
+@pytest.mark.parametrize("name", ["gray.npy", "rgb.npy", "lab.npy"])
+def test_a_truncated_or_missing_array_is_named(make_split, rgb, tmp_path, name):
+    make_split(rgb)
+    path = tmp_path / "split" / name
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match=f"{name}: cannot be read as an array"):
+        open_split(tmp_path / "split")
+    path.unlink()
+    with pytest.raises(InputError, match=f"{name}: cannot be read as an array"):
+        open_split(tmp_path / "split")
+
+
+def test_pickled_objects_are_not_loaded(make_split, rgb, tmp_path):
+    make_split(rgb)
+    np.save(tmp_path / "split/gray.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(InputError, match=r"gray\.npy: cannot be read as an array"):
+        open_split(tmp_path / "split")
+
+
+def test_missing_names_are_named(make_split, rgb, tmp_path):
+    make_split(rgb)
+    (tmp_path / "split/names.txt").unlink()
+    with pytest.raises(InputError, match=r"names\.txt: cannot be read"):
+        open_split(tmp_path / "split")

@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from colorizer.errors import InputError
+from colorizer.network import load_network
+from colorizer.prediction import predict
+from colorizer.splits import open_split
+from tests.stages.conftest import (
+    COLORED_VAL,
+    CURVE,
+    EVALUATION,
+    METRICS,
+    MODEL,
+    VAL,
+    metrics,
+    series,
+)
+
+
+@pytest.fixture
+def evaluate(run):
+    def run_both() -> dict:
+        run("train")
+        run("evaluate")
+        return metrics(EVALUATION)
+
+    return run_both
+
+
+def test_the_metrics_follow_from_the_saved_network(evaluate):
+    measured = evaluate()
+    split = open_split(Path(VAL))
+    prediction = np.concatenate([p for _, p in predict(load_network(Path(MODEL)), split.gray)])
+    distance = np.abs(prediction.astype(np.float64) - split.rgb)
+    assert measured["margin_error"] == pytest.approx((distance >= 12).mean(), abs=1e-6)
+    assert measured["mse"] == pytest.approx((distance**2).mean() / 127.5**2, abs=1e-6)
+    assert measured["mae"] == pytest.approx(distance.mean(), rel=1e-5)
+
+    pictures = np.load(COLORED_VAL)
+    np.testing.assert_array_equal(pictures, np.rint(prediction).clip(0, 255))
+    off = np.abs(pictures.astype(np.int64) - split.rgb.astype(np.int64)) >= 12
+    assert measured["accuracy"] == pytest.approx(1 - off.mean(), abs=1e-6)
+
+
+def test_the_margin_error_is_the_one_that_training_reported(evaluate):
+    assert evaluate()["margin_error"] == metrics(METRICS)["val_margin_error"]
+
+
+def test_trivial_answers_stand_beside_the_network(evaluate, capsys):
+    measured = evaluate()
+    val = open_split(Path(VAL))
+    off = np.abs(val.gray[..., None].astype(int) - val.rgb) >= 12
+    assert measured["gray"]["margin_error"] == pytest.approx(off.mean(), abs=1e-6)
+    best = min(measured[table]["margin_error"] for table in ("table_median", "table_mode"))
+    gain = best - measured["margin_error"]
+    assert measured["gain_over_table"] == pytest.approx(gain, abs=2e-6)
+    # Color follows from gray in these pictures, so a table is hard to beat in three epochs.
+    assert gain < 0
+    assert "does NOT beat the better table" in capsys.readouterr().out
+
+
+def test_the_curve_passes_through_the_metrics(evaluate):
+    measured, curve = evaluate(), series(CURVE)
+    assert [row["margin"] for row in curve] == list(range(41))
+    assert curve[12]["network"] == pytest.approx(measured["margin_error"], rel=1e-5)
+    for answer in ("gray", "table_median", "table_mode"):
+        assert curve[12][answer] == pytest.approx(measured[answer]["margin_error"], abs=1e-6)
+    assert all(curve[0][answer] == 1 for answer in ("network", "gray", "table_median"))
+
+
+def test_a_curve_may_end_before_the_margin(evaluate, params):
+    params["evaluate"]["largest_margin"] = 3
+    measured = evaluate()
+    assert len(series(CURVE)) == 4
+    assert measured["margin_error"] == metrics(METRICS)["val_margin_error"]
+
+
+def test_a_diverged_network_has_the_largest_errors(evaluate, params):
+    params["train"]["learning_rate"] = 1e6
+    params["train"]["epochs"] = 9
+    measured = evaluate()
+    assert metrics(METRICS)["diverged"] == 1
+    assert (measured["margin_error"], measured["mse"], measured["mae"]) == (1, 4, 255)
+    assert not np.load(COLORED_VAL).any()
+
+
+def test_a_broken_model_is_named_and_nothing_is_written(run):
+    run("train")
+    Path(MODEL).write_bytes(b"no model")
+    with pytest.raises(InputError, match=r"model\.safetensors: cannot be read as a model"):
+        run("evaluate")
+    assert not Path(EVALUATION).exists()
+    assert not Path(COLORED_VAL).exists()

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from colorizer.errors import InputError
+from colorizer.splits import open_split
+
+OUTPUTS = ("data/prepared/train", "data/prepared/val", "data/prepared/test")
+
+
+@pytest.fixture
+def prepare(run_stage, raw):
+    return lambda: run_stage("prepare", str(raw), *OUTPUTS)
+
+
+def test_writes_the_photographs_in_order(prepare, raw, capsys):
+    prepare()
+    for output, split, count in zip(OUTPUTS, ("train", "val", "test"), (12, 6, 4), strict=True):
+        prepared = open_split(Path(output))
+        assert prepared.names == sorted(f"{split}/images/{number}.png" for number in range(count))
+        for row, name in enumerate(prepared.names):
+            with Image.open(raw / name) as image:
+                np.testing.assert_array_equal(prepared.rgb[row], image.convert("RGB"))
+                np.testing.assert_array_equal(prepared.gray[row], image.convert("L"))
+    said = capsys.readouterr().out
+    assert "train: 12 photographs of 16x16 pixels, 0.0% gray" in said
+    assert "test: 4 photographs of 16x16 pixels, 100.0% gray" in said
+
+
+def test_other_sizes_are_resized(prepare, params):
+    params["prepare"]["image_size"] = 24
+    prepare()
+    assert open_split(Path(OUTPUTS[0])).rgb.shape == (12, 24, 24, 3)
+
+
+def test_gray_photographs_among_colored_ones_stay(prepare, raw, capsys):
+    Image.new("L", (16, 16), 50).save(raw / "val/images/3.png")
+    prepare()
+    assert len(open_split(Path(OUTPUTS[1]))) == 6
+    assert "val: 6 photographs of 16x16 pixels, 16.7% gray" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_that_needs_color_and_has_none_is_named(prepare, raw, split):
+    for path in (raw / split).rglob("*.png"):
+        Image.new("L", (16, 16), 50).save(path)
+    with pytest.raises(InputError, match=f"{split}: all .* photographs are gray"):
+        prepare()
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_missing_and_an_empty_split_are_named(prepare, raw, split):
+    for path in (raw / split).rglob("*.png"):
+        path.unlink()
+    with pytest.raises(InputError, match=f"{split}: no photographs"):
+        prepare()
+    (raw / split / "images").rmdir()
+    (raw / split).rmdir()
+    with pytest.raises(InputError, match=f"{split}: no such folder"):
+        prepare()
+
+
+def test_an_unreadable_photograph_is_named_and_earlier_outputs_stay(prepare, raw):
+    prepare()
+    before = {path: path.read_bytes() for path in Path("data/prepared").rglob("*.npy")}
+    (raw / "test/images/2.png").write_bytes(b"not a picture")
+    with pytest.raises(InputError, match=r"test/images/2\.png: cannot be decoded"):
+        prepare()
+    after = {path: path.read_bytes() for path in Path("data/prepared").rglob("*.npy")}
+    assert after == before
+    assert not list(Path("data/prepared").glob(".*"))
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", 3])
+def test_a_data_set_is_a_plain_folder_name(prepare, params, name):
+    params["data"]["name"] = name
+    with pytest.raises(InputError, match=r"params\.yaml: data\.name is"):
+        prepare()

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+
+from colorizer.errors import InputError
+from colorizer.network import load_network
+from colorizer.splits import open_split
+from colorizer.training import validate
+from tests.stages.conftest import HISTORY, METRICS, MODEL, VAL, metrics, series
+
+
+def test_writes_model_metrics_and_history(run, capsys):
+    run("train")
+    reported, history = metrics(METRICS), series(HISTORY)
+    assert list(reported) == [
+        "epochs",
+        "best_epoch",
+        "train_mse",
+        "val_mse",
+        "val_margin_error",
+        "diverged",
+    ]
+    assert [row["epoch"] for row in history] == [1, 2, 3]
+    best = min(history, key=lambda row: row["val_margin_error"])
+    assert reported["best_epoch"] == best["epoch"]
+    for name in ("train_mse", "val_mse", "val_margin_error"):
+        assert reported[name] == pytest.approx(best[name], abs=1e-6)
+    assert (reported["epochs"], reported["diverged"]) == (3, 0)
+    assert "best epoch" in capsys.readouterr().out
+
+
+def test_the_reloaded_model_has_the_validation_error_that_training_reported(run, params):
+    params["model"]["batch_norm"] = True
+    run("train")
+    mse, margin_error = validate(load_network(Path(MODEL)), open_split(Path(VAL)), 12)
+    assert metrics(METRICS)["val_margin_error"] == round(margin_error, 6)
+    assert metrics(METRICS)["val_mse"] == round(mse, 6)
+
+
+def test_writes_the_same_bytes_each_time(run):
+    contents = []
+    for _ in range(2):
+        run("train")
+        contents.append([Path(path).read_bytes() for path in (MODEL, METRICS, HISTORY)])
+    assert contents[0] == contents[1]
+
+
+def test_the_margin_decides_what_counts(run, params):
+    errors = []
+    for margin in (1, 100):
+        params["metric"]["margin"] = margin
+        run("train")
+        errors.append(metrics(METRICS)["val_margin_error"])
+    assert errors[0] > errors[1]
+
+
+def test_a_diverged_run_is_reported(run, params, capsys):
+    params["train"] |= {"learning_rate": 1e6, "epochs": 9}
+    run("train")
+    reported = metrics(METRICS)
+    assert (reported["diverged"], reported["val_margin_error"], reported["best_epoch"]) == (1, 1, 0)
+    assert reported["epochs"] == len(series(HISTORY)) < 9
+    assert "diverged in epoch" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [("model", "kernals", 16), ("train", "learning_rate", -1), ("metric", "margin", 300)],
+)
+def test_bad_params_are_named_before_data_is_touched(run_stage, params, section, key, value):
+    params[section][key] = value
+    with pytest.raises(InputError, match=rf"params\.yaml: {section}\.{key} is"):
+        run_stage("train", "no/train", "no/val", MODEL, METRICS, HISTORY)
+    assert [path.name for path in Path().iterdir()] == ["params.yaml"]

@@ -1,0 +1,84 @@
+"""What is committed is true of the code that it stands beside."""
+
+import hashlib
+import json
+import subprocess
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import REPOSITORY
+
+LOCK = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.lock")["stages"]
+PARAMS = YAML(typ="safe", pure=True).load(REPOSITORY / "params.yaml")
+PIPELINE = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def md5(path: str) -> str:
+    return hashlib.md5((REPOSITORY / path).read_bytes()).hexdigest()
+
+
+def in_git(path: str) -> bool:
+    ended = subprocess.run(
+        ["git", "ls-files", "--error-unmatch", path],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=False,
+    )
+    return ended.returncode == 0
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_the_lock_is_of_this_code_and_these_params(stage):
+    locked = LOCK[stage]
+    assert locked["cmd"] == PIPELINE[stage]["cmd"].replace("${data.name}", PARAMS["data"]["name"])
+    for dep in locked["deps"]:
+        if dep["path"].endswith(".py"):
+            assert dep["md5"] == md5(dep["path"]), f"{dep['path']} changed: dvc repro"
+    sections = locked["params"]["params.yaml"]
+    assert sections == {name: PARAMS[name] for name in PIPELINE[stage]["params"]}
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_metrics_and_series_are_those_that_the_lock_names(stage):
+    for out in LOCK[stage]["outs"]:
+        if in_git(out["path"]):
+            assert out["md5"] == md5(out["path"])
+
+
+def test_the_readme_shows_the_metrics_that_were_measured():
+    measured = json.loads((REPOSITORY / "metrics/evaluate.json").read_text())
+    answers = {
+        "the default network": measured["margin_error"],
+        "gray copied": measured["gray"]["margin_error"],
+        "table, median": measured["table_median"]["margin_error"],
+        "table, most values within the margin": measured["table_mode"]["margin_error"],
+    }
+    for answer, error in answers.items():
+        assert f"| {answer} | {error:.4f} |" in README
+
+
+def test_the_readme_lists_every_param_with_its_value():
+    for section, values in PARAMS.items():
+        for key, value in values.items():
+            shown = YAML_WORDS.get(str(value), str(value))
+            assert f"| `{section}.{key}` | {shown} |" in README
+
+
+YAML_WORDS = {"True": "true", "False": "false"}
+
+
+def test_the_readme_shows_a_picture_that_the_pipeline_drew():
+    drawn = REPOSITORY / "plots/images/examples_1.png"
+    shown = REPOSITORY / "experiments/results/sample/examples.png"
+    assert str(shown.relative_to(REPOSITORY)) in README
+    if not drawn.is_file() or changed("dvc.lock"):
+        pytest.skip("needs the committed pipeline, rebuilt: make repro")
+    assert shown.read_bytes() == drawn.read_bytes()
+
+
+def changed(path: str) -> bool:
+    command = ["git", "diff", "--quiet", "HEAD", "--", path]
+    ended = subprocess.run(command, cwd=REPOSITORY, check=False)
+    return ended.returncode != 0
