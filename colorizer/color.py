@@ -2,8 +2,8 @@
 
 import numpy as np
 
-# CIE XYZ of the sRGB primaries, rows divided by the D65 white point of the 2 degree observer
-# (0.95047, 1, 1.08883): IEC 61966-2-1.
+# CIE XYZ of the sRGB primaries (ITU-R BT.709), rows divided by the D65 white point of the
+# 2 degree observer, (0.95047, 1, 1.08883): with the decimals that scikit-image has.
 _RGB_TO_XYZ_OF_WHITE = (
     np.array(
         [

@@ -1,5 +1,6 @@
 """What goes wrong, in the words of the person who can mend it."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +18,10 @@ def one_line_errors() -> Iterator[None]:
     """End the program with one line on standard error for what its user can mend.
 
     Exit status 1 for bad input and for what the operating system refuses (disk full, no
-    permission), 130 for Ctrl-C. Anything else is a defect of the program and keeps its
-    traceback.
+    permission), 130 for Ctrl-C and 143 for SIGTERM, after both of which half-written files are
+    removed. Anything else is a defect of the program and keeps its traceback.
     """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         yield
     except InputError as error:

@@ -96,6 +96,12 @@ def write_png(path: Path, figure: Figure, dpi: int) -> None:
     figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
 
 
+def _shortened(caption: str) -> str:
+    return (
+        caption if max(map(len, caption.split("\n"))) <= 22 else f"{caption[:10]}...{caption[-9:]}"
+    )
+
+
 def _cells(
     title: str, row_labels: Sequence[str], captions: Sequence[str]
 ) -> tuple[Figure, np.ndarray]:
@@ -108,5 +114,6 @@ def _cells(
     for cell, label in zip(cells[:, 0], row_labels, strict=True):
         cell.set_ylabel(label)
     for cell, caption in zip(cells[-1], captions, strict=True):
-        cell.set_xlabel(caption, fontsize=8)
+        # Names of files stand here: of any length, and not to be read as formulas.
+        cell.set_xlabel(_shortened(caption), fontsize=8, parse_math=False)
     return figure, cells

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from colorizer.errors import InputError
+
 
 @contextmanager
 def replacing(*paths: Path) -> Iterator[list[Path]]:
@@ -54,6 +56,31 @@ def write_series(path: Path, names: Sequence[str], rows: Sequence[Sequence[float
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         writer.writerows([f"{value:.6g}" for value in row] for row in rows)
+
+
+def read_metrics(path: Path, keys: Sequence[str]) -> dict[str, float]:
+    """Read numbers from a JSON file. Raises InputError where one of `keys` is not there."""
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        return {key: float(metrics[key]) for key in keys}
+    except (OSError, TypeError, ValueError, KeyError):
+        raise InputError(f"{path}: should be JSON with numbers for {', '.join(keys)}") from None
+
+
+def read_series(path: Path, names: Sequence[str]) -> dict[str, list[float]]:
+    """Read the columns of a CSV of numbers.
+
+    Raises InputError where one of `names` is not there, or a value is no number.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
+    except (OSError, TypeError, ValueError, IndexError, csv.Error):
+        columns = {}
+    if not set(names) <= set(columns):
+        raise InputError(f"{path}: should be a CSV with columns of numbers {', '.join(names)}")
+    return columns
 
 
 def _rounded(value: object) -> object:

@@ -11,7 +11,7 @@ LEVELS = 255  # the difference between black and white
 
 # Squared errors are reported on the networks' scale, [-1, 1], as the report's are.
 _SQUARED_LEVELS_PER_UNIT = (LEVELS / 2) ** 2
-LARGEST_MSE = 4.0  # black for white everywhere
+LARGEST_MSE = 4.0  # of a picture, black for white everywhere
 
 
 class MetricParams(Section):
@@ -23,8 +23,8 @@ class MetricParams(Section):
 class ErrorTotals:
     """Errors of predictions, added up batch by batch and divided once by all values.
 
-    A value is one channel of one pixel. Its distance is |prediction - target| in levels; a
-    prediction that is not finite is as far off as can be, 255 levels.
+    A value is one channel of one pixel. Its distance is |prediction - target| in levels; that
+    of a prediction which is not finite is 255 levels, as of black from white.
     """
 
     def __init__(self, margins: Sequence[int]) -> None:

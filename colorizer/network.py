@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from pydantic import AfterValidator, Field
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from colorizer.errors import InputError
@@ -78,7 +78,8 @@ def available_device() -> torch.device:
 def save_network(path: Path, network: ConvStack) -> None:
     """Write weights and configuration as safetensors, the same bytes for the same network."""
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(weights, path, metadata={CONFIGURATION: network.params.model_dump_json()})
+    # Not safetensors' own writing, whose errors do not say that the disk is full.
+    path.write_bytes(save(weights, {CONFIGURATION: network.params.model_dump_json()}))
 
 
 def load_network(path: Path) -> ConvStack:

@@ -71,10 +71,16 @@ def validated(
                     complaint = f"is missing{_closest(key, set(values) - set(known))}"
                 case _:
                     message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
-                    complaint = f"is {values[key]!r} but {message[:1].lower()}{message[1:]}"
+                    complaint = f"is {values[key]!r} but {message}"
             complaints.setdefault(key, []).append(complaint)
-        lines = [f"{place}.{key} {' or '.join(said)}" for key, said in complaints.items()]
-        raise InputError("; ".join(lines)) from None
+        # A key that may be of several types has a complaint for each of them.
+        lines = [
+            " or ".join([said, *(other.split(" but should be ")[-1] for other in others)])
+            for said, *others in complaints.values()
+        ]
+        keys = [f"{place}.{key}" for key in complaints]
+        said = "; ".join(f"{key} {line}" for key, line in zip(keys, lines, strict=True))
+        raise InputError(said) from None
 
 
 def _closest(name: str, known: Any) -> str:

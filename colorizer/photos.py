@@ -1,88 +1,123 @@
 """Photographs in folders: found in a fixed order, decoded to squares of 8-bit rgb."""
 
 import os
+import re
+import warnings
+from io import BytesIO
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
-from PIL import Image, ImageOps
-from pydantic import Field
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from pydantic import AfterValidator, Field
 
 from colorizer.errors import InputError
 from colorizer.params import Section
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".tif", ".tiff", ".webp", ".avif", ".gif"),
+    *(".bmp", ".jp2", ".tga", ".pbm", ".pgm", ".pnm", ".ppm"),
+)
 
-# Pillow's modes of 8 bits or fewer a channel. The others ("I;16", "I", "F") have a scale that
-# the file does not tell.
+# Pillow's modes of pictures whose white is known: 8 bits a channel or fewer, and 16-bit gray.
+# (It reads 16-bit color as 8 bits by itself.) "I" and "F" have any scale.
 EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"}
+SIXTEEN_BIT_MODES = {"I;16", "I;16L", "I;16B"}
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError("should be the name of a folder: letters, digits, '_', '-' and '.'")
+    return name
 
 
 class DataParams(Section):
     """Section `data` of params.yaml."""
 
-    name: str = Field(pattern=r"^\w[\w.-]*$")
+    name: Annotated[str, AfterValidator(_folder_name)]
 
 
 class PrepareParams(Section):
     """Section `prepare` of params.yaml."""
 
     image_size: int = Field(ge=16, le=1024)
+    bad_photos: Literal["fail", "skip"]
 
 
-def find_photos(folder: Path) -> list[Path]:
-    """List the photographs below a folder, at any depth, relative to it.
+def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
+    """List the photographs below a folder, at any depth, and the other files, relative to it.
 
-    A photograph is a file with one of SUFFIXES, in any case, that is not hidden. The order
-    is that of their POSIX paths as text, the same on every system. Raises InputError when
-    there are none, or when a name cannot stand on a line of UTF-8 text.
+    A photograph is a file with one of SUFFIXES, in any case. Hidden files and folders do not
+    count; links to folders are followed, each folder is visited once. The order is that of
+    their POSIX paths as text, the same on every system. Raises InputError when there is no
+    photograph, OSError for a folder that cannot be read.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; a dataset has the folders train, val and test")
-    found = []
-    for parent, _, names in os.walk(folder):
-        found += [
-            (Path(parent) / name).relative_to(folder)
-            for name in names
-            if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-        ]
-    if not found:
+    files: list[Path] = []
+    visited = set()
+    for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        if os.path.realpath(parent) in visited:
+            folders.clear()
+            continue
+        visited.add(os.path.realpath(parent))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files += [Path(parent, name) for name in names if not name.startswith(".")]
+    files = sorted((path.relative_to(folder) for path in files), key=Path.as_posix)
+    photos = [path for path in files if path.suffix.lower() in SUFFIXES]
+    if not photos:
         raise InputError(f"{folder}: no photographs ({', '.join(SUFFIXES)})")
-    for path in found:
-        if not str(path).isprintable():
-            raise InputError(
-                f"{folder}: the name {str(path)!r} has characters that cannot be printed; rename it"
-            )
-    return sorted(found, key=Path.as_posix)
+    return photos, [path for path in files if path.suffix.lower() not in SUFFIXES]
 
 
 def decode_photo(path: Path, size: int) -> np.ndarray:
-    """Decode a photograph to rgb, uint8 (size, size, 3).
+    """Decode a photograph to rgb, uint8 (size, size, 3), sRGB.
 
-    Turned as its EXIF orientation says, transparent parts over white, cut to the largest
-    centred square, then resized with antialiasing (Lanczos). One that is size x size already
-    keeps its pixels. A gray photograph has three equal channels. Raises InputError for a file
-    that cannot be decoded or has more than 8 bits a channel.
+    The first picture of a file of several; turned as its EXIF orientation says, its colors
+    converted from its ICC profile, transparent parts over white; cut to the largest centred
+    square, then resized with antialiasing (Lanczos). One that is size x size already keeps its
+    pixels. A gray photograph has three equal channels.
+
+    Raises InputError for a file that cannot be decoded, whose white is not known (floats and
+    32-bit integers), that has more pixels than Pillow takes for an attack, or whose name cannot
+    stand on a line of text.
     """
+    if not _fits_a_line(str(path)):
+        raise InputError(f"{str(path)!a}: should have a name of UTF-8 on one line; rename it")
     try:
-        with Image.open(path) as image:
-            if image.mode not in EIGHT_BIT_MODES:
-                raise InputError(
-                    f"{path}: has pixels of mode {image.mode}; should have 8 bits a channel"
-                )
-            square = _central_square(_opaque(ImageOps.exif_transpose(image)))
-            resized = square.resize((size, size), Image.Resampling.LANCZOS)
+        with warnings.catch_warnings():
+            # Half the number of pixels that is an error.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.mode not in EIGHT_BIT_MODES | SIXTEEN_BIT_MODES:
+                    raise InputError(
+                        f"{path}: has pixels of mode {image.mode}; "
+                        "should have 8 bits a channel, or 16 with 65535 as white"
+                    )
+                square = _central_square(_srgb(_eight_bit(ImageOps.exif_transpose(image))))
     except InputError:
         raise
-    except PermissionError:
-        raise InputError(f"{path}: permission denied; should be readable") from None
+    except UnidentifiedImageError:
+        raise InputError(f"{path}: is no picture of a known format; mend or remove it") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror or _one_line(error)}; mend or remove it"
+        ) from None
     except Exception as error:  # a broken file can make Pillow's decoders raise anything
-        raise InputError(f"{path}: cannot be decoded as a picture ({_one_line(error)})") from None
-    return np.asarray(resized)
+        raise InputError(f"{path}: {_one_line(error)}; mend or remove it") from None
+    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
 
 
 def is_gray(rgb: np.ndarray) -> bool:
     """Tell whether all pixels of rgb (..., 3) have three equal channels."""
     return bool((rgb[..., :2] == rgb[..., 1:]).all())
+
+
+def _fits_a_line(name: str) -> bool:
+    try:
+        return name.encode("utf-8").decode("utf-8").splitlines() == [name]
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
 
 
 def _central_square(image: Image.Image) -> Image.Image:
@@ -91,12 +126,33 @@ def _central_square(image: Image.Image) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    white = Image.new("RGBA", layer.size, "white")
-    return Image.alpha_composite(white, layer).convert("RGB")
+def _eight_bit(image: Image.Image) -> Image.Image:
+    if image.mode in EIGHT_BIT_MODES:
+        return image
+    return Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+
+
+def _srgb(image: Image.Image) -> Image.Image:
+    """Opaque, mode RGB, in sRGB."""
+    profile = image.info.get("icc_profile")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    if profile and image.mode in {"RGB", "RGBA", "CMYK"}:
+        try:
+            given = ImageCms.ImageCmsProfile(BytesIO(profile))
+            # Converting sRGB to itself would still move some values by a level.
+            if "sRGB" not in ImageCms.getProfileDescription(given):
+                colors = image if image.mode == "CMYK" else image.convert("RGB")
+                srgb = ImageCms.createProfile("sRGB")
+                return ImageCms.profileToProfile(colors, given, srgb, outputMode="RGB") or colors
+        except (OSError, ImageCms.PyCMSError):
+            pass  # a profile that is no use: the values are taken for sRGB, as without one
+    return image.convert("RGB")
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _one_line(error: Exception) -> str:

@@ -1,23 +1,31 @@
 """Prepared splits on disk: a folder of memory-mappable arrays and the names of their rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
+from colorizer.arrays import array_writer, open_array
 from colorizer.errors import InputError
 from colorizer.files import write_text
 
-# Type and shape of one photograph's row. Half precision keeps lab within 1/32, a tenth of
-# what one step of 8-bit rgb moves it.
-ARRAYS: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
-    "gray": (np.dtype(np.uint8), ()),
-    "rgb": (np.dtype(np.uint8), (3,)),
-    "lab": (np.dtype(np.float16), (3,)),
-}
 NAMES = "names.txt"
+
+# Type and channels of one photograph's pixels. Half precision keeps lab within 1/32, about a
+# tenth of what a typical step of 8-bit rgb moves it.
+ARRAYS = {"gray": ("uint8", ()), "rgb": ("uint8", (3,)), "lab": ("float16", (3,))}
+
+
+class Rows(NamedTuple):
+    """Some photographs: names, gray (n, H, W), rgb (n, H, W, 3) and lab (n, H, W, 3)."""
+
+    names: list[str]
+    gray: np.ndarray
+    rgb: np.ndarray
+    lab: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -37,32 +45,22 @@ class Split:
         return len(self.names)
 
 
-def write_split(
-    folder: Path,
-    names: Sequence[str],
-    size: int,
-    batches: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> None:
-    """Write a split from batches of (gray, rgb, lab) rows, as many in all as there are names.
-
-    Memory holds one batch at a time, however many photographs there are.
-    """
+def write_split(folder: Path, size: int, batches: Iterable[Rows]) -> None:
+    """Write a split of photographs of size x size pixels, holding one batch in memory."""
     folder.mkdir(parents=True)
+    names: list[str] = []
+    with ExitStack() as files:
+        writers = {
+            name: files.enter_context(
+                array_writer(_array_path(folder, name), np.dtype(kind), (size, size, *channels))
+            )
+            for name, (kind, channels) in ARRAYS.items()
+        }
+        for rows in batches:
+            names += rows.names
+            for name, writer in writers.items():
+                writer.append(getattr(rows, name))
     write_text(folder / NAMES, "".join(f"{name}\n" for name in names))
-    maps = [
-        np.lib.format.open_memmap(
-            _array_path(folder, name), "w+", dtype, (len(names), size, size, *channels)
-        )
-        for name, (dtype, channels) in ARRAYS.items()
-    ]
-    start = 0
-    for batch in batches:
-        stop = start + len(batch[0])
-        for array, rows in zip(maps, batch, strict=True):
-            array[start:stop] = rows
-        start = stop
-    for array in maps:
-        array.flush()
 
 
 def open_split(folder: Path) -> Split:
@@ -76,24 +74,15 @@ def open_split(folder: Path) -> Split:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{folder / NAMES}: cannot be read ({error}); run prepare again") from None
     arrays = {name: open_array(_array_path(folder, name)) for name in ARRAYS}
-    side = arrays["gray"].shape[1:3]
-    for name, (dtype, channels) in ARRAYS.items():
-        expected = (len(names), *side, *channels)
-        if arrays[name].dtype != dtype or arrays[name].shape != expected:
+    sides = arrays["gray"].shape[1:3]
+    for name, (kind, channels) in ARRAYS.items():
+        array, expected = arrays[name], (len(names), *sides, *channels)
+        if array.dtype != kind or array.shape != expected or len(sides) < 2:
             raise InputError(
-                f"{_array_path(folder, name)}: holds {arrays[name].dtype} {arrays[name].shape}, "
-                f"should hold {dtype} {expected}; run prepare again"
+                f"{_array_path(folder, name)}: holds {array.dtype} {array.shape}, "
+                f"should hold {kind} {expected}; run prepare again"
             )
     return Split(names, **arrays)
-
-
-def open_array(path: Path) -> np.ndarray:
-    """Open a .npy file as a read-only memory map. Raises InputError where that fails."""
-    try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read as an array ({error})") from None
-    return array
 
 
 def _array_path(folder: Path, name: str) -> Path:

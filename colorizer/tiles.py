@@ -1,7 +1,7 @@
 """The sample data set: square tiles of color photographs, cut so that splits share no pixel."""
 
 from collections.abc import Iterator
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -17,8 +17,9 @@ class SampleParams(Section):
     """Section `sample` of params.yaml."""
 
     tile_size: int = Field(ge=16, le=1024)
-    crop_sizes: list[Annotated[int, Field(ge=16)]] = Field(min_length=1)
-    step: float = Field(gt=0, le=1)
+    scales: int = Field(ge=1, le=10)
+    largest_scale: float = Field(ge=1, le=10)
+    step: float = Field(ge=0.05, le=1)
 
 
 class Tile(NamedTuple):
@@ -33,12 +34,13 @@ class Tile(NamedTuple):
 def cut_tiles(photo: np.ndarray, split: str, params: SampleParams) -> Iterator[Tile]:
     """Cut the tiles of one split from a photograph, rgb uint8 (height, width, 3).
 
-    At each crop size, squares from the split's band, `step` of their side apart, reduced to
-    tile_size with antialiasing (Lanczos). A crop size that does not fit the band gives none.
+    At each scale, squares from the split's band, `step` of their side apart, reduced to
+    tile_size with antialiasing (Lanczos). A scale that does not fit the band gives none.
     """
     height, width = photo.shape[:2]
     begin, end = (int(share * width) for share in BANDS[split])
-    for crop_size in params.crop_sizes:
+    for scale in np.linspace(1, params.largest_scale, params.scales):
+        crop_size = round(scale * params.tile_size)
         stride = max(1, round(params.step * crop_size))
         for top in range(0, height - crop_size + 1, stride):
             for left in range(begin, end - crop_size + 1, stride):

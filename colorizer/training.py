@@ -2,13 +2,12 @@
 
 import copy
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from colorizer.metrics import LARGEST_MSE, ErrorTotals
 from colorizer.network import scaled
@@ -22,8 +21,8 @@ class TrainParams(Section):
 
     seed: int = Field(ge=0, lt=2**63)
     threads: int = Field(ge=1, le=1024)
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
+    learning_rate: float = Field(gt=0, le=1e6)
+    weight_decay: float = Field(ge=0, le=1e6)
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
@@ -39,103 +38,131 @@ class Epoch(NamedTuple):
     learning_rate: float
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What training came to: its epochs, the best of them, None after divergence."""
+class Training:
+    """A run of the report's recipe: plain SGD on the mean squared error over rgb on [-1, 1].
 
-    epochs: int
-    best: Epoch | None
+    It goes epoch by epoch, and between two of them `tensors` and `history` are all that there
+    is to know: a new Training of the same params that takes them over goes on to the same end,
+    bit for bit.
 
+    When a weight is no longer finite, or the training error is larger than that of black for
+    white everywhere, training has diverged and ends: the epoch gets the errors of black for
+    white and every weight becomes NaN, so that all who use the network see it.
+    """
 
-class EarlyStopping:
-    """Stop after `patience` epochs in a row without a lower error than the best before."""
+    def __init__(self, network: nn.Module, params: TrainParams, margin: int) -> None:
+        """Train `network` in place, stopping early on its validation error at `margin`."""
+        self.history: list[Epoch] = []
+        self._network = network
+        self._params = params
+        self._margin = margin
+        self._optimizer = torch.optim.SGD(
+            network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
+        )
+        # Orders the batches; apart from the generator that drew the initial weights.
+        self._order = torch.Generator().manual_seed(params.seed)
+        self._best_weights: dict[str, Tensor] = {}
 
-    def __init__(self, patience: int) -> None:
-        """Start with no epoch seen."""
-        self.best = math.inf
-        self._patience = patience
-        self._waited = 0
-
-    def improves(self, error: float) -> bool:
-        """Take the next epoch's error; tell whether it is the lowest so far."""
-        improved = error < self.best
-        self.best = min(error, self.best)
-        self._waited = 0 if improved else self._waited + 1
-        return improved
+    def run_epoch(self, training: Split, validation: Split) -> Epoch:
+        """Train on each photograph once, then validate."""
+        train_mse = self._learn(training)
+        if not (train_mse <= LARGEST_MSE and self._weights_are_finite()):  # NaN is not <=
+            train_mse = LARGEST_MSE
+            self._spoil()
+        val_mse, val_margin_error = validate(self._network, validation, self._margin)
+        number = len(self.history) + 1
+        epoch = Epoch(number, train_mse, val_mse, val_margin_error, self._params.learning_rate)
+        self.history.append(epoch)
+        if self.best is epoch:
+            self._best_weights = copy.deepcopy(self._network.state_dict())
+        return epoch
 
     @property
-    def stops(self) -> bool:
-        """Whether the last epoch was the last one worth running."""
-        return self._waited >= self._patience
+    def best(self) -> Epoch | None:
+        """The first epoch with the lowest validation margin error; None after divergence."""
+        if self.diverged or not self.history:
+            return None
+        return min(self.history, key=lambda epoch: epoch.val_margin_error)
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the network has a weight that is not finite."""
+        return not self._weights_are_finite()
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is no epoch left to run."""
+        errors = [epoch.val_margin_error for epoch in self.history]
+        return (
+            self.diverged
+            or len(errors) == self._params.epochs
+            or stops_early(errors, self._params.patience)
+        )
+
+    def keep_best(self) -> None:
+        """Give the network the weights of its best epoch; a diverged one stays as it is."""
+        if not self.diverged:
+            self._network.load_state_dict(self._best_weights)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that the next epoch depends on and that is not in `history`."""
+        optimizer = self._optimizer.state_dict()["state"]
+        return {
+            **{f"network.{name}": weight for name, weight in self._network.state_dict().items()},
+            **{f"best.{name}": weight for name, weight in self._best_weights.items()},
+            **{
+                f"optimizer.{index}.{name}": value
+                for index, values in optimizer.items()
+                for name, value in values.items()
+                if value is not None
+            },
+            "order": self._order.get_state(),
+            "generator": torch.get_rng_state(),
+        }
+
+    def take_over(self, tensors: dict[str, Tensor], history: list[Epoch]) -> None:
+        """Go on where another run's `tensors` and `history` were taken."""
+        self.history = history
+        self._network.load_state_dict(_of("network", tensors))
+        self._best_weights = _of("best", tensors)
+        optimizer: dict[int, dict[str, Tensor]] = {}
+        for name, value in _of("optimizer", tensors).items():
+            index, _, key = name.partition(".")
+            optimizer.setdefault(int(index), {})[key] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+        self._order.set_state(tensors["order"])
+        torch.set_rng_state(tensors["generator"])
+
+    def _learn(self, training: Split) -> float:
+        """Mean squared error over the epoch, each value predicted before its batch was learnt."""
+        self._network.train()
+        order = torch.randperm(len(training), generator=self._order).numpy()
+        squared = torch.zeros((), dtype=torch.float64)
+        for start in range(0, len(order), self._params.batch_size):
+            rows = order[start : start + self._params.batch_size]
+            gray = scaled(training.gray[rows], self._network).unsqueeze(1)  # (n, 1, H, W)
+            target = scaled(training.rgb[rows], self._network).permute(0, 3, 1, 2)
+            loss = nn.functional.mse_loss(self._network(gray), target)
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+            squared = squared.to(loss.device) + loss.detach() * len(rows)
+        return squared.item() / len(order)
+
+    def _weights_are_finite(self) -> bool:
+        weights = self._network.state_dict().values()
+        return all(bool(torch.isfinite(weight).all()) for weight in weights)
+
+    def _spoil(self) -> None:
+        with torch.no_grad():
+            for weight in self._network.parameters():
+                weight.fill_(math.nan)
 
 
-def train(
-    network: nn.Module,
-    training: Split,
-    validation: Split,
-    params: TrainParams,
-    margin: int,
-    on_epoch: Callable[[Epoch], None],
-) -> Outcome:
-    """Train a network in place, by plain SGD on the mean squared error over rgb on [-1, 1].
-
-    `on_epoch` gets each epoch as it ends. Afterwards the network has the weights of the best
-    epoch: the first with the lowest validation margin error. When the training loss or a
-    weight is no longer finite, training has diverged and ends: the epoch has the largest
-    errors there are and every weight becomes NaN, so that all who use the network see it.
-    """
-    # Orders the batches; apart from the generator that drew the initial weights.
-    generator = torch.Generator().manual_seed(params.seed)
-    optimizer = torch.optim.SGD(
-        network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
-    )
-    stopping = EarlyStopping(params.patience)
-    best: Epoch | None = None
-    best_weights: dict[str, torch.Tensor] = {}
-    for number in range(1, params.epochs + 1):
-        train_mse = train_epoch(network, optimizer, training, params.batch_size, generator)
-        diverged = not (math.isfinite(train_mse) and _is_finite(network))
-        if diverged:
-            train_mse = LARGEST_MSE
-            _spoil(network)
-        val_mse, val_margin_error = validate(network, validation, margin)
-        epoch = Epoch(number, train_mse, val_mse, val_margin_error, params.learning_rate)
-        on_epoch(epoch)
-        if diverged:
-            return Outcome(number, best=None)
-        if stopping.improves(val_margin_error):
-            best, best_weights = epoch, copy.deepcopy(network.state_dict())
-        if stopping.stops:
-            break
-    network.load_state_dict(best_weights)
-    return Outcome(number, best)
-
-
-def train_epoch(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    training: Split,
-    batch_size: int,
-    generator: torch.Generator,
-) -> float:
-    """Train on each photograph once, in a new order; return the mean squared error on the way.
-
-    That is the mean over all values of the epoch, each predicted before its batch was
-    learnt; NaN or infinity after divergence.
-    """
-    network.train()
-    order = torch.randperm(len(training), generator=generator).numpy()
-    squared = torch.zeros((), dtype=torch.float64)
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        gray = scaled(training.gray[rows], network).unsqueeze(1)  # (n, 1, H, W)
-        target = scaled(training.rgb[rows], network).permute(0, 3, 1, 2)  # (n, 3, H, W)
-        loss = nn.functional.mse_loss(network(gray), target)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        squared = squared.to(loss.device) + loss.detach() * len(rows)
-    return squared.item() / len(order)
+def stops_early(errors: Sequence[float], patience: int) -> bool:
+    """Tell whether the last `patience` errors brought none lower than the best before them."""
+    return len(errors) > patience and min(errors[-patience:]) >= min(errors[:-patience])
 
 
 def validate(network: nn.Module, validation: Split, margin: int) -> tuple[float, float]:
@@ -146,11 +173,10 @@ def validate(network: nn.Module, validation: Split, margin: int) -> tuple[float,
     return totals.mse, totals.margin_errors[0]
 
 
-def _is_finite(network: nn.Module) -> bool:
-    return all(bool(torch.isfinite(weight).all()) for weight in network.state_dict().values())
-
-
-def _spoil(network: nn.Module) -> None:
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.fill_(math.nan)
+def _of(owner: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    prefix = f"{owner}."
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

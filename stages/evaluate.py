@@ -11,13 +11,14 @@ from pydantic import Field
 from torch import nn
 from tqdm import tqdm
 
+from colorizer.arrays import ArrayWriter, array_writer
 from colorizer.baselines import gray_table, median_table, mode_table, tally_values
 from colorizer.errors import one_line_errors
 from colorizer.files import replacing, write_metrics, write_series
 from colorizer.metrics import LEVELS, ErrorTotals, MetricParams
 from colorizer.network import available_device, load_network
 from colorizer.params import PARAMS_FILE, Section, read_section
-from colorizer.picture_metrics import score_pictures
+from colorizer.picture_metrics import PictureTotals
 from colorizer.prediction import predict, to_pictures
 from colorizer.splits import Split, open_split
 
@@ -43,11 +44,11 @@ def evaluate(
     validation: Split,
     margin: int,
     largest_margin: int,
-    pictures: np.ndarray,
+    predictions: ArrayWriter,
 ) -> Evaluation:
     """Measure the network and the trivial answers on the validation split.
 
-    `pictures`, uint8 of the shape of validation.rgb, is filled with the network's colors.
+    The network's predictions, as pictures, are appended to `predictions`.
     """
     tally = tally_values(training)
     tables = {
@@ -57,10 +58,13 @@ def evaluate(
     }
     margins = [*range(largest_margin + 1), margin]
     totals = {answer: ErrorTotals(margins) for answer in ("network", *tables)}
+    seen = PictureTotals(margin)
     with tqdm(total=len(validation), desc="evaluate", unit="photo") as progress:
         for rows, prediction in predict(network, validation.gray):
             target = validation.rgb[rows]
-            pictures[rows] = to_pictures(prediction)
+            pictures = to_pictures(prediction)
+            predictions.append(pictures)
+            seen.add(pictures, target)
             totals["network"].add(prediction, target)
             for answer, table in tables.items():
                 totals[answer].add(table[validation.gray[rows]], target)
@@ -69,14 +73,13 @@ def evaluate(
     errors = {answer: total.margin_errors for answer, total in totals.items()}
     margin_errors = {answer: curve.pop() for answer, curve in errors.items()}
     best_table = min(margin_errors["table_median"], margin_errors["table_mode"])
-    scores = score_pictures(pictures, validation.rgb, margin)
     metrics = {
         "margin_error": margin_errors["network"],
-        "accuracy": scores.accuracy,
+        "accuracy": seen.accuracy,
         "mse": totals["network"].mse,
         "mae": totals["network"].mae,
-        "psnr": scores.psnr,
-        "ssim": scores.ssim,
+        "psnr": seen.psnr,
+        "ssim": seen.ssim,
         "gain_over_table": best_table - margin_errors["network"],
         **{answer: {"margin_error": margin_errors[answer]} for answer in tables},
     }
@@ -97,7 +100,7 @@ def main() -> None:
     parser.add_argument("train", type=Path, help="prepared training split, for the tables")
     parser.add_argument("val", type=Path, help="prepared validation split")
     parser.add_argument("model", type=Path, help="model file")
-    parser.add_argument("pictures", type=Path, help=".npy file to write, the colorized split")
+    parser.add_argument("predictions", type=Path, help=".npy file to write, uint8 (N, H, W, 3)")
     parser.add_argument("metrics", type=Path, help="JSON file to write")
     parser.add_argument("margin_curve", type=Path, help="CSV file to write, a row per margin")
     paths = parser.parse_args()
@@ -107,12 +110,13 @@ def main() -> None:
     torch.set_num_threads(params.threads)
     network = load_network(paths.model).to(available_device())
 
-    with replacing(paths.pictures) as (partial,):
-        pictures = np.lib.format.open_memmap(partial, "w+", np.uint8, validation.rgb.shape)
+    with (
+        replacing(paths.predictions) as (partial,),
+        array_writer(partial, np.uint8, validation.rgb.shape[1:]) as predictions,
+    ):
         evaluation = evaluate(
-            network, training, validation, metric.margin, params.largest_margin, pictures
+            network, training, validation, metric.margin, params.largest_margin, predictions
         )
-        pictures.flush()
     write_metrics(paths.metrics, evaluation.metrics)
     columns = evaluation.margin_curve
     rows = zip(*columns.values(), strict=True)

@@ -1,8 +1,6 @@
 """Draw the report's figures from metrics, series and predictions."""
 
 import argparse
-import csv
-import json
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from colorizer.errors import one_line_errors
+from colorizer.arrays import open_array
+from colorizer.errors import InputError, one_line_errors
 from colorizer.figures import (
     error_figure,
     history_figure,
@@ -18,10 +17,10 @@ from colorizer.figures import (
     picture_figure,
     write_png,
 )
-from colorizer.files import replacing
+from colorizer.files import read_metrics, read_series, replacing
 from colorizer.metrics import MetricParams
 from colorizer.params import PARAMS_FILE, Section, read_section
-from colorizer.splits import Split, open_array, open_split
+from colorizer.splits import Split, open_split
 
 MSE_LABEL = "mean squared error, on [-1, 1]"
 
@@ -34,13 +33,6 @@ class PlotParams(Section):
     dpi: int = Field(ge=50, le=600)
 
 
-def read_series(path: Path) -> dict[str, list[float]]:
-    """Read the columns of a CSV of numbers."""
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
-    return {name: [float(row[column]) for row in rows] for column, name in enumerate(header)}
-
-
 def curve_figures(
     history: dict[str, list[float]], curve: dict[str, list[float]], best_epoch: int, margin: int
 ) -> dict[str, Figure]:
@@ -49,37 +41,45 @@ def curve_figures(
     train, val = {"training": history["train_mse"]}, {"validation": history["val_mse"]}
     margin_error = {"validation": history["val_margin_error"]}
     margin_label = f"share of values off by {margin} levels or more"
-    margins = [int(margin) for margin in curve.pop("margin")]
+    answers = {name: errors for name, errors in curve.items() if name != "margin"}
+    margins = [int(value) for value in curve["margin"]]
     return {
         "training_mse": history_figure(epochs, train, MSE_LABEL, best_epoch),
         "validation_mse": history_figure(epochs, val, MSE_LABEL, best_epoch),
         "both_mse": history_figure(epochs, train | val, MSE_LABEL, best_epoch),
         "margin_error": history_figure(epochs, margin_error, margin_label, best_epoch),
-        "margin_curve": margin_figure(margins, curve, margin),
+        "margin_curve": margin_figure(margins, answers, margin),
     }
 
 
 def validation_figures(
-    validation: Split, pictures: np.ndarray, sets: list[np.ndarray], margin: int
+    validation: Split, predictions: np.ndarray, sets: list[np.ndarray], margin: int
 ) -> dict[str, Figure]:
-    """Draw sets of validation photographs beside the network's colors, and where those are off."""
+    """Draw sets of validation photographs: gray, prediction, target, and where those differ."""
     figures = {}
     for number, chosen in enumerate(sets, start=1):
-        predictions, targets = pictures[chosen], validation.rgb[chosen]
-        rows = {"gray": validation.gray[chosen], "prediction": predictions, "target": targets}
+        predicted, targets = predictions[chosen], validation.rgb[chosen]
+        rows = {"gray": validation.gray[chosen], "prediction": predicted, "target": targets}
         names = [Path(validation.names[index]).stem for index in chosen]
-        off = np.abs(predictions.astype(int) - targets.astype(int)) >= margin
-        shares = [f"{share:.0%} of values" for share in off.mean(axis=(1, 2, 3))]
+        off = np.abs(predicted.astype(int) - targets.astype(int)) >= margin
+        shares = [
+            f"{values:.0%} of values\n{pixels:.0%} of pixels"
+            for values, pixels in zip(
+                off.mean(axis=(1, 2, 3)), off.any(axis=3).mean(axis=(1, 2)), strict=True
+            )
+        ]
         figures[f"examples_{number}"] = picture_figure(f"Validation, set {number}", rows, names)
         title = f"Validation, set {number}: {margin} levels off or more"
-        figures[f"errors_{number}"] = error_figure(title, predictions, targets, margin, shares)
+        figures[f"errors_{number}"] = error_figure(title, predicted, targets, margin, shares)
     return figures
 
 
-def test_figure(test: Split, pictures: np.ndarray, names: list[str], chosen: np.ndarray) -> Figure:
-    """Draw test photographs beside the network's colors; `chosen` are rows of `pictures`."""
+def test_figure(
+    test: Split, predictions: np.ndarray, names: list[str], chosen: np.ndarray
+) -> Figure:
+    """Draw test photographs above their predictions; `chosen` are rows of `predictions`."""
     gray = [test.gray[test.names.index(names[index])] for index in chosen]
-    rows = {"gray": gray, "prediction": pictures[chosen]}
+    rows = {"gray": gray, "prediction": predictions[chosen]}
     return picture_figure("Test", rows, [Path(names[index]).stem for index in chosen])
 
 
@@ -87,9 +87,9 @@ def main() -> None:
     """Draw the figures as PNG files into one folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("val", type=Path, help="prepared validation split")
-    parser.add_argument("val_pictures", type=Path, help=".npy file, the colored validation split")
+    parser.add_argument("val_predictions", type=Path, help=".npy file, of the validation split")
     parser.add_argument("test", type=Path, help="prepared test split")
-    parser.add_argument("test_pictures", type=Path, help=".npy file, colored test photographs")
+    parser.add_argument("test_predictions", type=Path, help=".npy file, of some test photographs")
     parser.add_argument("test_names", type=Path, help="text file, the names of those")
     parser.add_argument("train_metrics", type=Path, help="JSON file, for the chosen epoch")
     parser.add_argument("history", type=Path, help="CSV file, a row per epoch")
@@ -100,7 +100,11 @@ def main() -> None:
     params = read_section(PARAMS_FILE, "plot", PlotParams)
     validation, test = open_split(paths.val), open_split(paths.test)
     names = paths.test_names.read_text(encoding="utf-8").splitlines()
-    best_epoch = json.loads(paths.train_metrics.read_text(encoding="utf-8"))["best_epoch"]
+    if not set(names) <= set(test.names):
+        raise InputError(f"{paths.test_names}: should list names of {paths.test}")
+    best_epoch = int(read_metrics(paths.train_metrics, ["best_epoch"])["best_epoch"])
+    history = read_series(paths.history, ["epoch", "train_mse", "val_mse", "val_margin_error"])
+    margin_curve = read_series(paths.margin_curve, ["margin", "network"])
     matplotlib.rcdefaults()  # whatever the user's own settings are
 
     drawn = np.random.default_rng(params.seed)
@@ -108,11 +112,9 @@ def main() -> None:
     sets = [chosen for chosen in np.array_split(shown, 2) if len(chosen)]
     shown_of_test = drawn.permutation(len(names))[: params.pictures]
     figures = {
-        **curve_figures(
-            read_series(paths.history), read_series(paths.margin_curve), best_epoch, margin
-        ),
-        **validation_figures(validation, open_array(paths.val_pictures), sets, margin),
-        "test": test_figure(test, open_array(paths.test_pictures), names, shown_of_test),
+        **curve_figures(history, margin_curve, best_epoch, margin),
+        **validation_figures(validation, open_array(paths.val_predictions), sets, margin),
+        "test": test_figure(test, open_array(paths.test_predictions), names, shown_of_test),
     }
     with replacing(paths.figures) as (partial,):
         partial.mkdir()

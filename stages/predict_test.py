@@ -1,4 +1,4 @@
-"""Color test photographs with the trained network: the course's deliverable."""
+"""Colorize test photographs with the trained network: the course's deliverable."""
 
 import argparse
 from pathlib import Path
@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from tqdm import tqdm
 
+from colorizer.arrays import array_writer
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import replacing, write_text
 from colorizer.network import available_device, load_network
@@ -26,7 +27,7 @@ class PredictTestParams(Section):
 
 
 def choose_photos(total: int, params: PredictTestParams) -> np.ndarray:
-    """Draw which of `total` photographs to color; their indices, in rising order.
+    """Draw which of `total` photographs to colorize; their indices, in rising order.
 
     Raises InputError when more are asked for than there are.
     """
@@ -42,11 +43,11 @@ def choose_photos(total: int, params: PredictTestParams) -> np.ndarray:
 
 
 def main() -> None:
-    """Color the chosen photographs."""
+    """Colorize the chosen photographs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("test", type=Path, help="prepared test split")
     parser.add_argument("model", type=Path, help="model file")
-    parser.add_argument("pictures", type=Path, help=".npy file to write, uint8 (count, H, W, 3)")
+    parser.add_argument("predictions", type=Path, help=".npy file to write, uint8 (count, H, W, 3)")
     parser.add_argument("names", type=Path, help="text file to write, their names in that order")
     paths = parser.parse_args()
     params = read_section(PARAMS_FILE, "predict_test", PredictTestParams)
@@ -55,16 +56,16 @@ def main() -> None:
     torch.set_num_threads(params.threads)
     network = load_network(paths.model).to(available_device())
 
-    with replacing(paths.pictures) as (partial,):
-        shape = (len(chosen), *test.rgb.shape[1:])
-        pictures = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
-        with tqdm(total=len(chosen), desc="predict_test", unit="photo") as progress:
-            for rows, prediction in predict(network, test.gray[chosen]):
-                pictures[rows] = to_pictures(prediction)
-                progress.update(len(prediction))
-        pictures.flush()
+    with (
+        replacing(paths.predictions) as (partial,),
+        array_writer(partial, np.uint8, test.rgb.shape[1:]) as predictions,
+        tqdm(total=len(chosen), desc="predict_test", unit="photo") as progress,
+    ):
+        for _, prediction in predict(network, test.gray[chosen]):
+            predictions.append(to_pictures(prediction))
+            progress.update(len(prediction))
     write_text(paths.names, "".join(f"{test.names[index]}\n" for index in chosen))
-    print(f"colored {len(chosen)} of {len(test)} test photographs: {paths.pictures}")
+    print(f"colorized {len(chosen)} of {len(test)} test photographs: {paths.predictions}")
 
 
 if __name__ == "__main__":

@@ -2,66 +2,103 @@
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from tqdm import tqdm
 
 from colorizer.color import luma, rgb_to_lab
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import replacing
+from colorizer.files import replacing, write_metrics, write_text
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.photos import DataParams, PrepareParams, decode_photo, find_photos, is_gray
-from colorizer.splits import write_split
+from colorizer.splits import Rows, write_split
 
-NEEDS_COLOR = {"train", "val"}
+SPLITS = ("train", "val", "test")
+NEED_COLOR = ("train", "val")
 PHOTOS_AT_ONCE = 64  # 64 photographs of 80x80 are 6 MB of arrays
+LISTED = 20
 
 
 @dataclass
 class Summary:
-    """What a prepared split holds."""
+    """What a prepared split holds, and what is wrong with the photographs that it does not."""
 
     split: str
-    photos: int
     size: int
+    photos: int = 0
     gray: int = 0
     bytes: int = 0
+    others: int = 0
+    bad: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """Counts, shape, share of gray photographs and size of the arrays, in one line."""
         return (
             f"{self.split}: {self.photos} photographs of {self.size}x{self.size} pixels, "
             f"{self.gray / self.photos:.1%} gray, {self.bytes / 1e6:.1f} MB"
+            + (f", {len(self.bad)} bad ones skipped" if self.bad else "")
+            + (f", {self.others} other files ignored" if self.others else "")
         )
 
 
 def prepare_split(raw: Path, split: str, folder: Path, size: int) -> Summary:
-    """Write the arrays of the photographs in raw/SPLIT; say what was found.
+    """Write the arrays of the photographs in raw/SPLIT that can be decoded.
 
-    Raises InputError for a split without photographs, for a photograph that cannot be
-    decoded, and where color is needed but no photograph has any.
+    Raises InputError for a split without photographs.
     """
-    found = find_photos(raw / split)
-    summary = Summary(split, len(found), size)
+    found, others = find_photos(raw / split)
+    summary = Summary(split, size, others=len(others))
 
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        with tqdm(total=len(found), desc=split, unit="photo") as progress:
-            for start in range(0, len(found), PHOTOS_AT_ONCE):
-                paths = found[start : start + PHOTOS_AT_ONCE]
-                rgb = np.stack([decode_photo(raw / split / path, size) for path in paths])
+    def batches(progress: "tqdm[NoReturn]") -> Iterator[Rows]:
+        for start in range(0, len(found), PHOTOS_AT_ONCE):
+            decoded: dict[str, np.ndarray] = {}
+            for path in found[start : start + PHOTOS_AT_ONCE]:
+                try:
+                    photo = decode_photo(raw / split / path, size)
+                    decoded[f"{split}/{path.as_posix()}"] = photo
+                except InputError as error:
+                    summary.bad.append(str(error))
+                progress.update()
+            if decoded:
+                rgb = np.stack(list(decoded.values()))
+                summary.photos += len(rgb)
                 summary.gray += sum(map(is_gray, rgb))
-                progress.update(len(paths))
-                yield luma(rgb), rgb, rgb_to_lab(rgb)
+                yield Rows(list(decoded), luma(rgb), rgb, rgb_to_lab(rgb))
 
-    write_split(folder, [f"{split}/{path.as_posix()}" for path in found], size, batches())
-    if split in NEEDS_COLOR and summary.gray == summary.photos:
-        raise InputError(
-            f"{raw / split}: all {summary.photos} photographs are gray; some should have color"
-        )
+    with tqdm(total=len(found), desc=split, unit="photo") as progress:
+        write_split(folder, size, batches(progress))
     summary.bytes = sum(file.stat().st_size for file in folder.iterdir())
     return summary
+
+
+def check(summaries: list[Summary], raw: Path, params: PrepareParams) -> None:
+    """Raise InputError where what was found cannot be learnt from.
+
+    Photographs that cannot be decoded, unless they are to be skipped, all in one message; a
+    split of which nothing is left; a split that needs color and has none.
+    """
+    bad = [complaint for summary in summaries for complaint in summary.bad]
+    if bad and params.bad_photos == "fail":
+        raise InputError(listed(bad))
+    for summary in summaries:
+        if not summary.photos:
+            raise InputError(f"{raw / summary.split}: all {len(summary.bad)} photographs are bad")
+        if summary.split in NEED_COLOR and summary.gray == summary.photos:
+            raise InputError(
+                f"{raw / summary.split}: all {summary.photos} photographs are gray; "
+                "some should have color"
+            )
+
+
+def listed(bad: list[str]) -> str:
+    """One complaint, or the first of many and how many more there are."""
+    if len(bad) == 1:
+        return bad[0]
+    more = [f"and {len(bad) - LISTED} more"] if len(bad) > LISTED else []
+    head = f"{len(bad)} photographs are bad; mend or remove them, or set prepare.bad_photos to skip"
+    return "\n  ".join([head, *bad[:LISTED], *more])
 
 
 def main() -> None:
@@ -71,16 +108,25 @@ def main() -> None:
     parser.add_argument("train", type=Path, help="folder to write the training arrays to")
     parser.add_argument("val", type=Path, help="folder to write the validation arrays to")
     parser.add_argument("test", type=Path, help="folder to write the test arrays to")
+    parser.add_argument("skipped", type=Path, help="text file to write, a line per bad photograph")
+    parser.add_argument("metrics", type=Path, help="JSON file to write")
     paths = parser.parse_args()
-    read_section(PARAMS_FILE, "data", DataParams)
+    read_section(PARAMS_FILE, "data", DataParams)  # checked only: DVC puts it into `raw`
     params = read_section(PARAMS_FILE, "prepare", PrepareParams)
 
-    splits = ["train", "val", "test"]
-    with replacing(paths.train, paths.val, paths.test) as partials:
+    with replacing(paths.train, paths.val, paths.test) as folders:
         summaries = [
             prepare_split(paths.raw, split, folder, params.image_size)
-            for split, folder in zip(splits, partials, strict=True)
+            for split, folder in zip(SPLITS, folders, strict=True)
         ]
+        check(summaries, paths.raw, params)
+    bad = [complaint for summary in summaries for complaint in summary.bad]
+    write_text(paths.skipped, "".join(f"{complaint}\n" for complaint in bad))
+    counts = {
+        "photos": {summary.split: summary.photos for summary in summaries},
+        "skipped": {summary.split: len(summary.bad) for summary in summaries},
+    }
+    write_metrics(paths.metrics, counts)
     print(*summaries, sep="\n")
 
 

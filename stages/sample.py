@@ -40,8 +40,8 @@ def write_sample(folder: Path, params: SampleParams) -> dict[str, int]:
         counts[split] = len(list(images.iterdir()))
         if not counts[split]:
             raise InputError(
-                f"{PARAMS_FILE}: sample.crop_sizes is {params.crop_sizes}, too large for any "
-                f"tile of {split}; 80 fits"
+                f"{PARAMS_FILE}: sample.tile_size is {params.tile_size}, too large for any tile "
+                f"of {split}; 80 fits"
             )
     return counts
 

@@ -1,31 +1,70 @@
-"""Train a network to color gray pictures; keep the one of the best epoch."""
+"""Train a network to colorize gray photographs; keep that of the best epoch."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from colorizer.checkpoint import Origin, load_checkpoint, origin, save_checkpoint
 from colorizer.errors import one_line_errors
 from colorizer.files import replacing, write_metrics, write_series
 from colorizer.metrics import LARGEST_MSE, MetricParams
 from colorizer.network import ConvStack, ModelParams, available_device, save_network
 from colorizer.params import PARAMS_FILE, read_section
-from colorizer.splits import open_split
-from colorizer.training import Epoch, Outcome, TrainParams, train
+from colorizer.splits import Split, open_split
+from colorizer.training import Epoch, Training, TrainParams
 
 
-def outcome_metrics(outcome: Outcome) -> dict[str, object]:
+def resume(run: Training, checkpoint: Path, of: Origin) -> str:
+    """Go on from the checkpoint, where it is this run's; say in words what was done."""
+    found = load_checkpoint(checkpoint, of)
+    if isinstance(found, str):
+        return f"starting with epoch 1: {found}"
+    run.take_over(*found)
+    return f"going on after epoch {len(run.history)}, where an earlier run was interrupted"
+
+
+def train(
+    run: Training, training: Split, validation: Split, epochs: int, after_epoch: Callable[[], None]
+) -> None:
+    """Run epochs until training ends, showing how it goes; `after_epoch` saves what there is."""
+    with tqdm(total=epochs, initial=len(run.history), desc="train", unit="epoch") as progress:
+        while not run.ended:
+            epoch = run.run_epoch(training, validation)
+            after_epoch()
+            progress.set_postfix(
+                train_mse=f"{epoch.train_mse:.6f}",
+                val_mse=f"{epoch.val_mse:.6f}",
+                val_margin_error=f"{epoch.val_margin_error:.4f}",
+            )
+            progress.update()
+    run.keep_best()
+
+
+def run_metrics(run: Training) -> dict[str, object]:
     """What metrics/train.json holds; a diverged run has no best epoch and the largest errors."""
-    best = outcome.best or Epoch(0, LARGEST_MSE, LARGEST_MSE, 1.0, 0.0)
+    best = run.best or Epoch(0, LARGEST_MSE, LARGEST_MSE, 1.0, 0.0)
     return {
-        "epochs": outcome.epochs,
+        "epochs": len(run.history),
         "best_epoch": best.epoch,
         "train_mse": best.train_mse,
         "val_mse": best.val_mse,
         "val_margin_error": best.val_margin_error,
-        "diverged": int(outcome.best is None),
+        "diverged": int(run.diverged),
     }
+
+
+def report(run: Training, margin: int) -> str:
+    """What training came to, in words."""
+    epochs = len(run.history)
+    if run.best is None:
+        return f"diverged in epoch {epochs}: the errors are no longer finite"
+    return (
+        f"best epoch {run.best.epoch} of {epochs}: validation {margin}-margin error "
+        f"{run.best.val_margin_error:.4f}, MSE {run.best.val_mse:.6f}"
+    )
 
 
 def main() -> None:
@@ -45,34 +84,27 @@ def main() -> None:
     torch.set_num_threads(params.threads)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(params.seed)
-    network = ConvStack(model).to(available_device())
+    device = available_device()
+    network = ConvStack(model).to(device)
+    run = Training(network, params, metric.margin)
 
-    history: list[Epoch] = []
-    with tqdm(total=params.epochs, desc="train", unit="epoch") as progress:
+    # Beside the model, and unknown to DVC, which would remove it before it runs this again.
+    checkpoint = paths.model.with_suffix(".checkpoint")
+    sections = {"metric": metric, "model": model, "train": params}
+    of = origin(sections, [paths.train, paths.val], device)
+    print(resume(run, checkpoint, of))
 
-        def on_epoch(epoch: Epoch) -> None:
-            history.append(epoch)
-            write_series(paths.history, Epoch._fields, history)
-            progress.set_postfix(
-                train_mse=f"{epoch.train_mse:.6f}",
-                val_mse=f"{epoch.val_mse:.6f}",
-                val_margin_error=f"{epoch.val_margin_error:.4f}",
-            )
-            progress.update()
+    def after_epoch() -> None:
+        save_checkpoint(checkpoint, of, run.tensors(), run.history)
+        write_series(paths.history, Epoch._fields, run.history)
 
-        outcome = train(network, training, validation, params, metric.margin, on_epoch)
-
+    train(run, training, validation, params.epochs, after_epoch)
     with replacing(paths.model) as (partial,):
         save_network(partial, network)
-    write_metrics(paths.metrics, outcome_metrics(outcome))
-    if outcome.best is None:
-        print(f"diverged in epoch {outcome.epochs}: the errors are no longer finite")
-    else:
-        print(
-            f"best epoch {outcome.best.epoch} of {outcome.epochs}: validation "
-            f"{metric.margin}-margin error {outcome.best.val_margin_error:.4f}, "
-            f"MSE {outcome.best.val_mse:.6f}"
-        )
+    write_series(paths.history, Epoch._fields, run.history)
+    write_metrics(paths.metrics, run_metrics(run))
+    checkpoint.unlink(missing_ok=True)
+    print(report(run, metric.margin))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from colorizer.color import luma, rgb_to_lab
-from colorizer.splits import Split, open_split, write_split
+from colorizer.splits import Rows, Split, open_split, write_split
 
 # The same examples in each run, however slow the machine is.
 settings.register_profile("same", deadline=None, derandomize=True)
@@ -21,6 +21,7 @@ settings.load_profile("same")
 
 REPOSITORY = Path(__file__).parents[1]
 SIZE = 16  # pixels, the smallest that params.yaml allows
+RAW = "data/raw/tiny"
 PHOTOS = {"train": 12, "val": 6, "test": 4}
 
 
@@ -32,22 +33,54 @@ def draw_photos(count: int, seed: int, size: int = SIZE) -> np.ndarray:
     return np.stack([gray, gray // 2, 255 - gray], axis=-1)
 
 
-@pytest.fixture
-def repository() -> Path:
-    return REPOSITORY
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
+def write_raw(root: Path) -> None:
     """A data set in the raw layout: PNG files, the test split in gray."""
-    root = tmp_path / "data/raw/tiny"
     for seed, (split, count) in enumerate(PHOTOS.items()):
         folder = root / split / "images"
         folder.mkdir(parents=True)
         for number, rgb in enumerate(draw_photos(count, seed)):
             image = Image.fromarray(rgb)
             (image.convert("L") if split == "test" else image).save(folder / f"{number}.png")
-    return root
+
+
+def small_params() -> dict[str, dict[str, Any]]:
+    """Sections of params.yaml for runs of a second, whatever the file in the repository says."""
+    return {
+        "data": {"name": "tiny"},
+        "sample": {"tile_size": 80, "scales": 2, "largest_scale": 1.5, "step": 0.4},
+        "prepare": {"image_size": SIZE, "bad_photos": "fail"},
+        "metric": {"margin": 12},
+        "model": {
+            "conv_layers": 2,
+            "kernels": 4,
+            "kernel_size": 3,
+            "batch_norm": False,
+            "tanh": False,
+        },
+        "train": {
+            "seed": 483,
+            "threads": 1,
+            "learning_rate": 0.1,
+            "weight_decay": 0.0,
+            "batch_size": 5,
+            "epochs": 3,
+            "patience": 5,
+        },
+        "evaluate": {"threads": 1, "largest_margin": 40},
+        "predict_test": {"seed": 483, "threads": 1, "count": 3},
+        "plot": {"seed": 483, "pictures": 2, "dpi": 50},
+    }
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    write_raw(tmp_path / RAW)
+    return tmp_path / RAW
+
+
+@pytest.fixture
+def params() -> dict[str, dict[str, Any]]:
+    return small_params()
 
 
 @pytest.fixture
@@ -57,23 +90,10 @@ def make_split(tmp_path: Path) -> Callable[..., Split]:
     def make(rgb: np.ndarray, name: str = "split") -> Split:
         folder = tmp_path / name
         names = [f"{name}/{number}.png" for number in range(len(rgb))]
-        write_split(folder, names, rgb.shape[1], [(luma(rgb), rgb, rgb_to_lab(rgb))])
+        write_split(folder, rgb.shape[1], [Rows(names, luma(rgb), rgb, rgb_to_lab(rgb))])
         return open_split(folder)
 
     return make
-
-
-@pytest.fixture
-def params() -> dict[str, dict[str, Any]]:
-    """The sections of params.yaml, made small."""
-    sections = YAML(typ="safe", pure=True).load(REPOSITORY / "params.yaml")
-    sections["data"]["name"] = "tiny"
-    sections["prepare"]["image_size"] = SIZE
-    sections["model"]["kernels"] = 4
-    sections["train"] |= {"epochs": 3, "batch_size": 5, "threads": 1}
-    sections["predict_test"]["count"] = 3
-    sections["plot"] |= {"pictures": 2, "dpi": 50}
-    return sections
 
 
 @pytest.fixture

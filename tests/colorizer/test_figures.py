@@ -67,3 +67,10 @@ def test_pictures_are_shown_as_they_are():
 def test_the_error_map_shows_the_worst_channel():
     worst = np.abs(PICTURES[0].astype(int) - PICTURES[1].astype(int)).max(axis=-1)
     np.testing.assert_array_equal(draw("errors").axes[4].images[0].get_array(), worst)
+
+
+def test_names_of_files_are_no_formulas_and_do_not_overlap(tmp_path):
+    names = ["a$_$b", "IMG_20240101_123456789_portrait_of_somebody"]
+    figure = picture_figure("title", {"target": PICTURES}, names)
+    write_png(tmp_path / "x.png", figure, 50)
+    assert [cell.get_xlabel() for cell in figure.axes] == ["a$_$b", "IMG_202401..._somebody"]

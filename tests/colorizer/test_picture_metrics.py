@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
 
-from colorizer.picture_metrics import score_pictures
+from colorizer.picture_metrics import PictureTotals
+
+
+def score(pictures: np.ndarray, targets: np.ndarray) -> PictureTotals:
+    totals = PictureTotals(12)
+    totals.add(pictures, targets)
+    return totals
 
 
 @pytest.fixture
@@ -15,24 +21,24 @@ def test_accuracy_by_hand():
     picture = target.copy()
     picture[0, :4] += 11  # near enough
     picture[0, 4:8] -= 12  # off
-    assert score_pictures(picture, target, 12).accuracy == 0.75
+    assert score(picture, target).accuracy == 0.75
 
 
 def test_differences_do_not_wrap_around():
     black, white = np.zeros((1, 16, 16, 3), np.uint8), np.full((1, 16, 16, 3), 250, np.uint8)
-    assert score_pictures(black, white, 12).accuracy == 0
-    assert score_pictures(white, black, 12).accuracy == 0
+    assert score(black, white).accuracy == 0
+    assert score(white, black).accuracy == 0
 
 
 def test_psnr_is_scikit_images_on_all_pictures_together(pictures):
     target = pictures[::-1]
     expected = peak_signal_noise_ratio(target, pictures, data_range=255)
-    assert score_pictures(pictures, target, 12).psnr == pytest.approx(expected)
+    assert score(pictures, target).psnr == pytest.approx(expected)
     assert expected == pytest.approx(10 * np.log10(255**2 / mean_squared_error(pictures, target)))
 
 
 def test_exact_pictures_score_finite_numbers(pictures):
-    scores = score_pictures(pictures, pictures, 12)
+    scores = score(pictures, pictures)
     assert scores.accuracy == 1
     assert scores.ssim == pytest.approx(1)
     assert scores.psnr == pytest.approx(10 * np.log10(255**2 * pictures.size))
@@ -43,4 +49,12 @@ def test_ssim_is_the_published_formula_on_even_pictures():
     bright, dark = np.full((1, 16, 16, 3), 200, np.uint8), np.full((1, 16, 16, 3), 100, np.uint8)
     constant = (0.01 * 255) ** 2
     expected = (2 * 200 * 100 + constant) / (200**2 + 100**2 + constant)
-    assert score_pictures(bright, dark, 12).ssim == pytest.approx(expected)
+    assert score(bright, dark).ssim == pytest.approx(expected)
+
+
+def test_batches_do_not_matter(pictures):
+    target = pictures[::-1]
+    whole, parts = score(pictures, target), score(pictures[:2], target[:2])
+    parts.add(pictures[2:], target[2:])
+    for name in ("accuracy", "psnr", "ssim"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name))

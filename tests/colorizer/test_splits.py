@@ -3,7 +3,7 @@ import pytest
 
 from colorizer.color import luma, rgb_to_lab
 from colorizer.errors import InputError
-from colorizer.splits import open_split, write_split
+from colorizer.splits import Rows, open_split, write_split
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def test_arrays_are_read_from_the_disk_when_they_are_used(make_split, rgb):
 def test_bytes_do_not_depend_on_the_batches(tmp_path, rgb):
     names = list("abcde")
 
-    def batch(rows):
-        return luma(rgb[rows]), rgb[rows], rgb_to_lab(rgb[rows])
+    def rows(which):
+        return Rows(names[which], luma(rgb[which]), rgb[which], rgb_to_lab(rgb[which]))
 
-    write_split(tmp_path / "one", names, 16, [batch(slice(5))])
-    write_split(tmp_path / "three", names, 16, map(batch, (slice(2), slice(2, 3), slice(3, 5))))
+    write_split(tmp_path / "one", 16, [rows(slice(5))])
+    write_split(tmp_path / "three", 16, map(rows, (slice(2), slice(2, 3), slice(3, 5))))
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "three" / path.name).read_bytes()
 

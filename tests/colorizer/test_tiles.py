@@ -16,7 +16,8 @@ def marked_photo(height: int, width: int) -> np.ndarray:
 PARAMS = st.builds(
     SampleParams,
     tile_size=st.just(16),
-    crop_sizes=st.lists(st.integers(16, 60), min_size=1, max_size=3),
+    scales=st.integers(1, 3),
+    largest_scale=st.floats(1, 4),
     step=st.floats(0.2, 1),
 )
 
@@ -46,7 +47,7 @@ def test_a_tile_shows_the_square_that_it_names(params):
 
 def test_tiles_of_the_crop_s_own_size_keep_their_pixels():
     photo = marked_photo(64, 128)
-    params = SampleParams(tile_size=16, crop_sizes=[16], step=1.0)
+    params = SampleParams(tile_size=16, scales=1, largest_scale=1.0, step=1.0)
     tiles = list(cut_tiles(photo, "train", params))
     assert len(tiles) == 16
     for tile in tiles:
@@ -54,6 +55,8 @@ def test_tiles_of_the_crop_s_own_size_keep_their_pixels():
         np.testing.assert_array_equal(tile.rgb, expected)
 
 
-def test_a_crop_that_does_not_fit_gives_no_tile():
-    params = SampleParams(tile_size=16, crop_sizes=[40], step=1.0)
-    assert list(cut_tiles(marked_photo(100, 100), "val", params)) == []
+def test_a_scale_that_does_not_fit_gives_no_tile():
+    params = SampleParams(tile_size=16, scales=3, largest_scale=2.5, step=1.0)
+    photo = marked_photo(100, 100)
+    sizes = [{tile.crop_size for tile in cut_tiles(photo, split, params)} for split in BANDS]
+    assert sizes == [{16, 28, 40}, {16}, {16}]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from colorizer.network import ConvStack, ModelParams
 from colorizer.prediction import predict
-from colorizer.training import EarlyStopping, Epoch, Outcome, TrainParams, train, validate
+from colorizer.training import Training, TrainParams, stops_early, validate
 from tests.conftest import draw_photos
 
 PARAMS = {
@@ -36,51 +36,50 @@ def build(seed: int = 0, **changes) -> ConvStack:
     return ConvStack(ModelParams(**(params | changes)))
 
 
-def run(network, training, validation, **changes) -> tuple[Outcome, list[Epoch]]:
-    history: list[Epoch] = []
-    params = TrainParams(**(PARAMS | changes))
-    return train(network, training, validation, params, 12, history.append), history
+def start(network, **changes) -> Training:
+    return Training(network, TrainParams(**(PARAMS | changes)), margin=12)
 
 
-def epochs_by_definition(errors: list[float], patience: int) -> tuple[int, int]:
-    """The report's rule, word by word: the epochs run, and the epoch chosen."""
-    for last in range(1, len(errors) + 1):
-        if last > patience:
-            before, recent = errors[: last - patience], errors[last - patience : last]
-            if min(recent) >= min(before):
-                break
-    ran = errors[:last]
-    return last, ran.index(min(ran)) + 1
+def run(network, training, validation, **changes) -> Training:
+    result = start(network, **changes)
+    while not result.ended:
+        result.run_epoch(training, validation)
+    result.keep_best()
+    return result
+
+
+def epochs_by_definition(errors: list[float], patience: int) -> int:
+    """The report's rule, as its script counts: epochs in a row that are no better than the best."""
+    best, waited = float("inf"), 0
+    for epoch, error in enumerate(errors, start=1):
+        waited = 0 if error < best else waited + 1
+        best = min(error, best)
+        if waited == patience:
+            return epoch
+    return len(errors)
 
 
 @given(
-    st.lists(st.integers(0, 6).map(lambda tenths: tenths / 6), min_size=1, max_size=30),
+    st.lists(st.integers(0, 6).map(lambda sixths: sixths / 6), min_size=1, max_size=30),
     st.integers(1, 6),
 )
 def test_early_stopping_follows_its_definition(errors, patience):
-    stopping = EarlyStopping(patience)
-    ran = chosen = 0
-    for error in errors:
-        ran += 1
-        if stopping.improves(error):
-            chosen = ran
-        if stopping.stops:
-            break
-    assert (ran, chosen) == epochs_by_definition(errors, patience)
+    lengths = range(1, len(errors) + 1)
+    stops = [length for length in lengths if stops_early(errors[:length], patience)]
+    assert (stops or [len(errors)])[0] == epochs_by_definition(errors, patience)
 
 
 def test_an_equal_error_is_no_better():
-    stopping = EarlyStopping(patience=1)
-    assert stopping.improves(0.5)
-    assert not stopping.improves(0.5)
-    assert stopping.stops
+    assert stops_early([0.5, 0.5], patience=1)
+    assert not stops_early([0.5, 0.4], patience=1)
+    assert not stops_early([0.5], patience=1)
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])
 def test_follows_the_recipe_of_the_report(training, validation, weight_decay):
     """Against the recipe written plainly: (N, C, H, W) floats, mean squared error, SGD by hand."""
     trained, reference = build(seed=1), build(seed=1)
-    _, (epoch,) = run(trained, training, validation, weight_decay=weight_decay, epochs=1)
+    (epoch,) = run(trained, training, validation, weight_decay=weight_decay, epochs=1).history
 
     gray = torch.from_numpy(training.gray / 127.5 - 1).float()[:, None]
     rgb = torch.from_numpy(training.rgb / 127.5 - 1).float().permute(0, 3, 1, 2).contiguous()
@@ -100,38 +99,64 @@ def test_follows_the_recipe_of_the_report(training, validation, weight_decay):
 
 
 def test_learns(training, validation):
-    outcome, history = run(build(), training, validation, epochs=30, patience=30)
-    assert outcome.epochs == 30
-    assert history[-1].train_mse < history[0].train_mse / 4
-    assert outcome.best.val_margin_error < history[0].val_margin_error
+    result = run(build(), training, validation, epochs=30, patience=30)
+    assert len(result.history) == 30
+    assert result.history[-1].train_mse < result.history[0].train_mse / 4
+    assert result.best.val_margin_error < result.history[0].val_margin_error
 
 
 def test_the_network_kept_is_that_of_the_best_epoch(training, validation):
     network = build()
-    outcome, history = run(network, training, validation, epochs=25, patience=25, learning_rate=0.6)
-    errors = [epoch.val_margin_error for epoch in history]
-    assert outcome.best == history[errors.index(min(errors))]
-    assert outcome.best != history[-1], "the case needs a best epoch before the last"
+    result = run(network, training, validation, epochs=25, patience=25, learning_rate=0.6)
+    errors = [epoch.val_margin_error for epoch in result.history]
+    assert result.best == result.history[errors.index(min(errors))]
+    assert result.best != result.history[-1], "the case needs a best epoch before the last"
     mse, margin_error = validate(network, validation, 12)
-    assert (mse, margin_error) == (outcome.best.val_mse, outcome.best.val_margin_error)
+    assert (mse, margin_error) == (result.best.val_mse, result.best.val_margin_error)
 
 
 def test_stops_after_patience_epochs_without_a_lower_error(training, validation):
     # A step too small to move any value across the margin: no epoch improves on the first.
-    outcome, history = run(build(), training, validation, learning_rate=1e-12, patience=2, epochs=9)
-    assert [epoch.epoch for epoch in history] == [1, 2, 3]
-    assert (outcome.epochs, outcome.best.epoch) == (3, 1)
+    result = run(build(), training, validation, learning_rate=1e-12, patience=2, epochs=9)
+    assert [epoch.epoch for epoch in result.history] == [1, 2, 3]
+    assert result.best.epoch == 1
 
 
-def test_a_diverged_run_stops_with_the_largest_errors(training, validation):
+@pytest.mark.parametrize("rate", [10.0, 1e3, 1e6])
+def test_a_diverged_run_stops_with_the_errors_of_black_for_white(training, validation, rate):
     network = build()
-    outcome, history = run(network, training, validation, learning_rate=1e6, epochs=9)
-    assert outcome.best is None
-    assert outcome.epochs == len(history) < 9
-    assert history[-1][1:4] == (4.0, 4.0, 1.0)
-    assert all(np.isfinite(value) for epoch in history for value in epoch)
+    result = run(network, training, validation, learning_rate=rate, epochs=9)
+    assert result.diverged
+    assert result.best is None
+    assert len(result.history) < 9
+    assert result.history[-1][1:4] == (4.0, 4.0, 1.0)
+    assert all(epoch.train_mse <= 4 for epoch in result.history)
     for _, prediction in predict(network, validation.gray):
         assert np.isnan(prediction).all()
+
+
+@pytest.mark.parametrize("interrupted_after", [1, 2, 4])
+def test_a_run_goes_on_where_another_was_interrupted(training, validation, interrupted_after):
+    options = {"epochs": 5, "weight_decay": 0.01}
+    whole_network = build(batch_norm=True)
+    whole = run(whole_network, training, validation, **options)
+
+    first = start(build(batch_norm=True), **options)
+    for _ in range(interrupted_after):
+        first.run_epoch(training, validation)
+    tensors = {name: tensor.clone() for name, tensor in first.tensors().items()}
+    history = list(first.history)
+
+    network = build(seed=99, batch_norm=True)
+    second = start(network, **options)
+    second.take_over(tensors, history)
+    torch.testing.assert_close(second.tensors(), tensors, rtol=0, atol=0)
+    while not second.ended:
+        second.run_epoch(training, validation)
+    second.keep_best()
+    assert second.history == whole.history
+    for name, weight in network.state_dict().items():
+        assert torch.equal(weight, whole_network.state_dict()[name])
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_one_others(training, validation):
@@ -144,14 +169,18 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(training, v
     assert not torch.equal(results[0], results[2])
 
 
-def test_validation_images_do_not_enter_batch_norm(training, validation, make_split):
+def test_batch_norm_learns_from_training_images_and_no_others(training, validation, make_split):
     other = make_split(255 - draw_photos(6, seed=9), "other")
     statistics = []
     for held_out in (validation, other):
         network = build(batch_norm=True)
-        run(network, training, held_out, epochs=1)
+        started = start(network)
+        for _ in range(2):
+            started.run_epoch(training, held_out)
         statistics.append(network[1].running_mean)
+        assert network[1].num_batches_tracked == 3 * 2
     assert torch.equal(*statistics)
+    assert statistics[0].any()
 
 
 def test_validation_is_one_total_not_a_mean_of_batches(validation, monkeypatch):

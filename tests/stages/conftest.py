@@ -2,13 +2,26 @@
 
 import csv
 import json
+import shutil
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
-TRAIN, VAL, TEST = "data/prepared/train", "data/prepared/val", "data/prepared/test"
+from tests.conftest import RAW, small_params, write_raw
+
+PREPARED = (
+    "data/prepared/train",
+    "data/prepared/val",
+    "data/prepared/test",
+    "data/prepared/skipped.txt",
+    "metrics/prepare.json",
+)
+TRAIN, VAL, TEST, SKIPPED, COUNTS = PREPARED
 MODEL, METRICS, HISTORY = "models/model.safetensors", "metrics/train.json", "plots/history.csv"
 COLORED_VAL, EVALUATION, CURVE = "data/val.npy", "metrics/evaluate.json", "plots/curve.csv"
 COLORED_TEST, NAMES, FIGURES = "data/test.npy", "data/test_images.txt", "plots/images"
@@ -24,8 +37,30 @@ PATHS = {
 @pytest.fixture
 def run(run_stage: Callable[..., None], raw: Path) -> Callable[[str], None]:
     """Run a stage of the pipeline; the data is prepared already."""
-    run_stage("prepare", str(raw), TRAIN, VAL, TEST)
+    run_stage("prepare", raw.relative_to(Path.cwd()).as_posix(), *PREPARED)
     return lambda stage: run_stage(stage, *PATHS[stage])
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which all stages have run, but that of the sample."""
+    folder = tmp_path_factory.mktemp("built")
+    write_raw(folder / RAW)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.chdir(folder)
+        YAML().dump(small_params(), Path("params.yaml"))
+        for stage, paths in {"prepare": (RAW, *PREPARED), **PATHS}.items():
+            monkeypatch.setattr(sys, "argv", [stage, *paths])
+            import_module(f"stages.{stage}").main()
+    return folder
+
+
+@pytest.fixture
+def built(built_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder to work in; its photographs, relative to it."""
+    shutil.copytree(built_once, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return Path(RAW)
 
 
 def metrics(path: str) -> dict[str, Any]:

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from colorizer.baselines import gray_table, median_table, mode_table, tally_values
 from colorizer.errors import InputError
 from colorizer.network import load_network
 from colorizer.prediction import predict
@@ -13,6 +15,7 @@ from tests.stages.conftest import (
     EVALUATION,
     METRICS,
     MODEL,
+    TRAIN,
     VAL,
     metrics,
     series,
@@ -42,6 +45,14 @@ def test_the_metrics_follow_from_the_saved_network(evaluate):
     np.testing.assert_array_equal(pictures, np.rint(prediction).clip(0, 255))
     off = np.abs(pictures.astype(np.int64) - split.rgb.astype(np.int64)) >= 12
     assert measured["accuracy"] == pytest.approx(1 - off.mean(), abs=1e-6)
+    psnr = peak_signal_noise_ratio(split.rgb, pictures, data_range=255)
+    assert measured["psnr"] == pytest.approx(psnr, abs=1e-6)
+    wang = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    ssim = [
+        structural_similarity(*pair, channel_axis=-1, data_range=255, **wang)
+        for pair in zip(pictures, split.rgb, strict=True)
+    ]
+    assert measured["ssim"] == pytest.approx(np.mean(ssim), abs=1e-6)
 
 
 def test_the_margin_error_is_the_one_that_training_reported(evaluate):
@@ -51,8 +62,15 @@ def test_the_margin_error_is_the_one_that_training_reported(evaluate):
 def test_trivial_answers_stand_beside_the_network(evaluate, capsys):
     measured = evaluate()
     val = open_split(Path(VAL))
-    off = np.abs(val.gray[..., None].astype(int) - val.rgb) >= 12
-    assert measured["gray"]["margin_error"] == pytest.approx(off.mean(), abs=1e-6)
+    tally = tally_values(open_split(Path(TRAIN)))
+    tables = {
+        "gray": gray_table(),
+        "table_median": median_table(tally),
+        "table_mode": mode_table(tally, 12),
+    }
+    for answer, table in tables.items():
+        off = np.abs(table[val.gray] - val.rgb) >= 12
+        assert measured[answer]["margin_error"] == pytest.approx(off.mean(), abs=1e-6)
     best = min(measured[table]["margin_error"] for table in ("table_median", "table_mode"))
     gain = best - measured["margin_error"]
     assert measured["gain_over_table"] == pytest.approx(gain, abs=2e-6)

@@ -1,8 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from stages.plot import curve_figures
+from stages.plot import test_figure as draw_test
+from tests.conftest import draw_photos
 from tests.stages.conftest import FIGURES, PATHS
 
 NAMES = {
@@ -56,3 +60,53 @@ def test_a_diverged_run_can_be_drawn(draw, params):
 def test_few_photographs_are_enough(draw, params):
     params["plot"]["pictures"] = 20
     assert set(draw()) == NAMES
+
+
+def lines(figure) -> dict[str, list[float]]:
+    drawn = {}
+    for line in figure.axes[0].lines:
+        if not line.get_label().startswith("_"):
+            drawn[line.get_label().split(",")[0]] = list(line.get_ydata())
+    return drawn
+
+
+def test_each_curve_shows_its_own_errors():
+    history = {
+        "epoch": [1.0, 2.0],
+        "train_mse": [0.4, 0.3],
+        "val_mse": [0.6, 0.5],
+        "val_margin_error": [0.9, 0.8],
+    }
+    curve = {"margin": [0.0, 1.0], "network": [1.0, 0.7], "gray": [1.0, 0.75]}
+    figures = curve_figures(history, curve, best_epoch=2, margin=12)
+    drawn = {name: lines(figure) for name, figure in figures.items()}
+    assert drawn["training_mse"]["training"] == [0.4, 0.3]
+    assert "validation" not in drawn["training_mse"]
+    assert drawn["validation_mse"]["validation"] == [0.6, 0.5]
+    assert drawn["both_mse"]["training"] == [0.4, 0.3]
+    assert drawn["both_mse"]["validation"] == [0.6, 0.5]
+    assert drawn["margin_error"]["validation"] == [0.9, 0.8]
+    assert drawn["margin_curve"]["network"] == [1.0, 0.7]
+    assert drawn["margin_curve"]["gray"] == [1.0, 0.75]
+    assert "margin" not in drawn["margin_curve"]
+
+
+def test_predictions_stand_below_their_own_photographs(make_split):
+    test = make_split(draw_photos(4, seed=2), "test")
+    names = [test.names[3], test.names[1]]  # what was predicted, and in which order
+    predictions = np.stack([test.rgb[3], test.rgb[1]])
+    figure = draw_test(test, predictions, names, np.array([1, 0]))
+    shown = [cell.images[0].get_array() for cell in figure.axes]
+    for picture, expected in zip(
+        shown, [test.gray[1], test.gray[3], test.rgb[1], test.rgb[3]], strict=True
+    ):
+        np.testing.assert_array_equal(picture, expected)
+
+
+def test_the_seed_chooses_the_pictures(draw, run, params):
+    first = draw()
+    params["plot"]["seed"] = 2
+    run("plot")
+    second = {path.stem: path.read_bytes() for path in Path(FIGURES).iterdir()}
+    assert {name for name in NAMES if first[name] != second[name]} >= {"examples_1", "errors_1"}
+    assert second["margin_error"] == first["margin_error"]

@@ -44,8 +44,8 @@ def test_writes_the_same_bytes_each_time(run_stage, params):
     assert len(files(Path("a"))) > 50
 
 
-def test_a_crop_that_fits_nowhere_is_named_and_nothing_is_written(run_stage, params):
-    params["sample"]["crop_sizes"] = [1000]
-    with pytest.raises(InputError, match=r"sample\.crop_sizes is \[1000\], too large"):
+def test_a_tile_that_fits_nowhere_is_named_and_nothing_is_written(run_stage, params):
+    params["sample"]["tile_size"] = 1000
+    with pytest.raises(InputError, match=r"sample\.tile_size is 1000, too large"):
         run_stage("sample", FOLDER)
     assert not any(Path("data").rglob("*.png"))

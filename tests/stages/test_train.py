@@ -1,11 +1,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from colorizer.errors import InputError
 from colorizer.network import load_network
-from colorizer.splits import open_split
-from colorizer.training import validate
+from colorizer.splits import Split, open_split
+from colorizer.training import Epoch, Training, validate
 from tests.stages.conftest import HISTORY, METRICS, MODEL, VAL, metrics, series
 
 
@@ -43,6 +44,36 @@ def test_writes_the_same_bytes_each_time(run):
         run("train")
         contents.append([Path(path).read_bytes() for path in (MODEL, METRICS, HISTORY)])
     assert contents[0] == contents[1]
+
+
+def test_the_history_grows_as_training_goes_on(run, monkeypatch):
+    lengths = []
+    run_epoch = Training.run_epoch
+
+    def counted(self: Training, *splits: Split) -> Epoch:
+        lengths.append(len(series(HISTORY)) if Path(HISTORY).exists() else 0)
+        return run_epoch(self, *splits)
+
+    monkeypatch.setattr(Training, "run_epoch", counted)
+    run("train")
+    assert lengths == [0, 1, 2]
+
+
+def test_the_seed_draws_the_initial_weights(run, params):
+    params["train"] |= {"learning_rate": 1e-12, "epochs": 1}
+    models = set()
+    for seed in (1, 2, 2):
+        params["train"]["seed"] = seed
+        run("train")
+        models.add(Path(MODEL).read_bytes())
+    assert len(models) == 2
+
+
+def test_the_number_of_threads_is_the_params(run, params):
+    for threads in (2, 1):
+        params["train"]["threads"] = threads
+        run("train")
+        assert torch.get_num_threads() == threads
 
 
 def test_the_margin_decides_what_counts(run, params):

@@ -1,0 +1,66 @@
+"""Arrays on disk: .npy files that are written row by row and read as memory maps."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from colorizer.errors import InputError
+
+
+class ArrayWriter:
+    """Appends rows to a .npy file, so that memory never holds more than the rows at hand.
+
+    Ordinary writes, not a memory map: on a full disk those fail with an error that says so,
+    while writing to a map would kill the process.
+    """
+
+    def __init__(self, file: BinaryIO, dtype: np.dtype, row_shape: tuple[int, ...]) -> None:
+        """Begin an array without rows."""
+        self._file = file
+        self._dtype = dtype
+        self._row_shape = row_shape
+        self._rows = 0
+        self._write_header()
+
+    def append(self, rows: np.ndarray) -> None:
+        """Append rows (n, *row_shape), converted to the array's type."""
+        if rows.shape[1:] != self._row_shape:
+            raise ValueError(f"rows have shape {rows.shape[1:]}, not {self._row_shape}")
+        self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+        self._rows += len(rows)
+
+    def finish(self) -> None:
+        """Write how many rows there are into the header, which keeps room for that."""
+        self._file.seek(0)
+        self._write_header()
+
+    def _write_header(self) -> None:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._rows, *self._row_shape),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+@contextmanager
+def array_writer(
+    path: Path, dtype: np.dtype | type, row_shape: tuple[int, ...]
+) -> Iterator[ArrayWriter]:
+    """Write a .npy file of rows of one type and shape."""
+    with path.open("wb") as file:
+        writer = ArrayWriter(file, np.dtype(dtype), row_shape)
+        yield writer
+        writer.finish()
+
+
+def open_array(path: Path) -> np.ndarray:
+    """Open a .npy file as a read-only memory map. Raises InputError where that fails."""
+    try:
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read as an array ({error})") from None
+    return array

@@ -1,0 +1,86 @@
+"""Files that are not what they seem, made byte by byte."""
+
+import io
+import os
+import pickle
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+
+def png(width: int, height: int, depth: int, color_type: int, rows: np.ndarray) -> bytes:
+    """A PNG file by the standard (ISO/IEC 15948), whether or not `rows` are as the header says."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
+    unfiltered = b"".join(b"\0" + row.tobytes() for row in rows)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(unfiltered)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
+def encoded(kind: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(NOISE).save(file, kind)
+    return file.getvalue()
+
+
+def half(kind: str) -> bytes:
+    whole = encoded(kind)
+    return whole[: len(whole) // 2]
+
+
+def of_mode(mode: str) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (16, 16), 5).save(file, "TIFF")
+    return file.getvalue()
+
+
+def flipped_bytes() -> bytes:
+    whole = bytearray(encoded("PNG"))
+    whole[100:110] = bytes(255 - byte for byte in whole[100:110])
+    return bytes(whole)
+
+
+# Contents of files that prepare must refuse, by name.
+PICTURES: dict[str, bytes] = {
+    "empty.jpg": b"",
+    "text.jpg": b"not a picture\n",
+    "page.png": b"<!DOCTYPE html><title>404</title>",
+    "drawing.png": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "archive.png": b"PK\3\4" + bytes(100),
+    "pickled.jpg": pickle.dumps(NOISE),
+    "half.jpg": half("JPEG"),
+    "half.png": half("PNG"),
+    "half.gif": half("GIF"),
+    "half.tif": half("TIFF"),
+    "half.webp": half("WEBP"),
+    "half.bmp": half("BMP"),
+    "half.ppm": half("PPM"),
+    "header.jpg": encoded("JPEG")[:20],
+    "header.png": encoded("PNG")[:20],
+    "flipped.png": flipped_bytes(),
+    "floats.tif": of_mode("F"),
+    "integers.tif": of_mode("I"),
+    "bomb.png": png(20_000, 20_000, 8, 0, np.zeros((1, 20_000), np.uint8)),
+    "no width.png": png(0, 16, 8, 0, np.zeros((16, 0), np.uint8)),
+    "no height.png": png(16, 0, 8, 0, np.zeros((0, 16), np.uint8)),
+}
+
+# Ways to make a photograph unreadable without a file of its own.
+LINKS: dict[str, Callable[[Path], None]] = {
+    "dangling.jpg": lambda path: path.symlink_to("nowhere.jpg"),
+    "itself.jpg": lambda path: path.symlink_to(path.name),
+    "two\nlines.jpg": lambda path: path.write_bytes(encoded("JPEG")),
+    os.fsdecode(b"latin-\xe9.jpg"): lambda path: path.write_bytes(encoded("JPEG")),
+    "page\f.jpg": lambda path: path.write_bytes(encoded("JPEG")),
+}

@@ -1,0 +1,392 @@
+"""Bad input: one clear message, exit status 1, and every output as it was before."""
+
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from colorizer.errors import one_line_errors
+from colorizer.splits import open_split
+from tests.broken import LINKS, PICTURES
+from tests.conftest import REPOSITORY
+from tests.stages.conftest import (
+    COLORED_VAL,
+    COUNTS,
+    EVALUATION,
+    METRICS,
+    MODEL,
+    PATHS,
+    PREPARED,
+    SKIPPED,
+    TEST,
+    TRAIN,
+    VAL,
+    metrics,
+)
+
+Fails = Callable[..., str]
+
+
+@pytest.fixture
+def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
+    """Run a stage that must fail; give its message and assert that it changed no file."""
+
+    def run(stage: str, *paths: str) -> str:
+        before = contents()
+        monkeypatch.setattr(sys, "argv", [stage, *paths])
+        with pytest.raises(SystemExit) as ended, one_line_errors():
+            import_module(f"stages.{stage}").main()
+        message = ended.value.code
+        # A text as the code of SystemExit is printed on standard error, with exit status 1.
+        assert isinstance(message, str)
+        assert message.startswith("error: ")
+        assert contents() == before
+        return message
+
+    return run
+
+
+def contents() -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+
+
+def prepare_paths(raw: Path) -> tuple[str, ...]:
+    return (str(raw), *PREPARED)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_bad_photograph(built, fails, name):
+    (built / "val/images" / name).write_bytes(PICTURES[name])
+    message = fails("prepare", *prepare_paths(built))
+    assert f"val/images/{name}: " in message
+    assert message.endswith(("; mend or remove it", "65535 as white"))
+    assert message.count("\n") == 0
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_photograph_that_cannot_be_read(built, fails, name):
+    LINKS[name](built / "val/images" / name)
+    message = fails("prepare", *prepare_paths(built))
+    assert name.encode("unicode_escape").decode() in message
+    assert message.removeprefix("error: ").isprintable()
+
+
+def test_all_bad_photographs_are_listed_at_once(built, fails):
+    for split, count in [("train", 15), ("test", 10)]:
+        for number in range(count):
+            (built / split / f"bad{number:02}.jpg").write_bytes(b"")
+    first, *lines, last = fails("prepare", *prepare_paths(built)).split("\n  ")
+    assert first.startswith("error: 25 photographs are bad; mend or remove them, or set")
+    assert ["train/bad" in line for line in lines] == [True] * 15 + [False] * 5
+    assert last == "and 5 more"
+
+
+def test_bad_photographs_can_be_skipped(built, run_stage, params):
+    for split in ("train", "test"):
+        (built / split / "bad.jpg").write_bytes(b"")
+    before = {path: path.read_bytes() for path in Path("data/prepared").rglob("*.npy")}
+    params["prepare"]["bad_photos"] = "skip"
+    run_stage("prepare", str(built), *PREPARED)
+    assert {path: path.read_bytes() for path in Path("data/prepared").rglob("*.npy")} == before
+    lines = Path(SKIPPED).read_text().splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        str(built / "train/bad.jpg"),
+        str(built / "test/bad.jpg"),
+    ]
+    assert metrics(COUNTS) == {
+        "photos": {"train": 12, "val": 6, "test": 4},
+        "skipped": {"train": 1, "val": 0, "test": 1},
+    }
+
+
+def test_a_split_of_which_nothing_is_left(built, run_stage, fails, params):
+    for path in (built / "val").rglob("*.png"):
+        path.write_bytes(b"")
+    params["prepare"]["bad_photos"] = "skip"
+    with pytest.raises(Exception, match="val: all 6 photographs are bad"):
+        run_stage("prepare", str(built), *PREPARED)
+    assert "val: all 6 photographs are bad" in fails("prepare", *prepare_paths(built))
+
+
+def remove_split(raw: Path, split: str) -> None:
+    shutil.rmtree(raw / split)
+
+
+def empty_split(raw: Path, split: str) -> None:
+    remove_split(raw, split)
+    (raw / split / "images").mkdir(parents=True)
+
+
+def only_other_files(raw: Path, split: str) -> None:
+    empty_split(raw, split)
+    for name in (".hidden.jpg", "Thumbs.db", "notes.txt", "no suffix"):
+        (raw / split / name).write_text("no photograph")
+
+
+def a_file_for_a_split(raw: Path, split: str) -> None:
+    remove_split(raw, split)
+    (raw / split).write_text("no folder")
+
+
+def no_color(raw: Path, split: str) -> None:
+    for path in (raw / split).rglob("*.png"):
+        Image.open(path).convert("L").save(path)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (remove_split, "no such folder; a dataset has the folders train, val and test"),
+        (a_file_for_a_split, "no such folder; a dataset has the folders train, val and test"),
+        (empty_split, "no photographs (.jpg, "),
+        (only_other_files, "no photographs (.jpg, "),
+    ],
+)
+def test_a_data_set_of_another_layout(built, fails, split, change, message):
+    change(built, split)
+    assert fails("prepare", *prepare_paths(built)).startswith(f"error: {built / split}: {message}")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_no_color_at_all(built, fails, split):
+    no_color(built, split)
+    message = fails("prepare", *prepare_paths(built))
+    assert f"{split}: all " in message
+    assert "photographs are gray; some should have color" in message
+
+
+def unreadable(path: Path) -> list[str]:
+    """A command prefix for which a file without read permission cannot be read, root or not."""
+    path.chmod(0)
+    if path.owner() != "root":
+        return []
+    drop = "-dac_override,-dac_read_search"
+    return ["setpriv", f"--inh-caps={drop}", f"--bounding-set={drop}"]
+
+
+@pytest.mark.parametrize("place", ["val/images/3.png", "val/images"])
+def test_no_permission_to_read(built, place):
+    prefix = unreadable(built / place)
+    ended = subprocess.run(
+        [*prefix, sys.executable, "-m", "stages.prepare", *prepare_paths(built)],
+        env={"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (built / place).chmod(0o755)
+    assert ended.returncode == 1
+    last = ended.stderr.replace("\r", "\n").splitlines()[-1]
+    assert last.startswith(f"error: {built / place}: Permission denied")
+    assert "Traceback" not in ended.stderr
+
+
+PARAMS = [
+    ("", "should be sections of keys, such as 'data:'"),
+    ("- a\n- b\n", "should be sections of keys"),
+    ("data:\n\tname: tiny\n", "line 2: found character '\\t'"),
+    ("data: {name: a}\ndata: {name: b}\n", 'line 2: found duplicate key "data"'),
+    ("data: {name: a, name: b}\n", 'line 1: found duplicate key "name"'),
+    ("data: {name: [\n", "line 2: "),
+    ("data: !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
+    ("datum: {}\n", "section data is missing (did you mean datum?)"),
+    ("data: tiny\n", "section data should be a mapping"),
+    ("data: {name: ../../etc}\n", "data.name is '../../etc' but should be the name of a folder"),
+    ("data: {name: 3}\n", "data.name is 3 but should be a valid string"),
+    ("data: {name: a}\nprepare: {image_size: 16}\n", "prepare.bad_photos is missing"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), PARAMS)
+def test_a_bad_params_file(built, fails, text, message):
+    Path("params.yaml").write_text(text)
+    said = fails("prepare", *prepare_paths(built))
+    assert said.startswith("error: params.yaml: ")
+    assert message in said
+    assert "\n" not in said
+
+
+VALUES = [
+    ("prepare", "prepare", "image_size", 15, "greater than or equal to 16"),
+    ("prepare", "prepare", "image_size", 80.5, "valid integer"),
+    ("prepare", "prepare", "bad_photos", "ignore", "'fail' or 'skip'"),
+    ("train", "model", "conv_layers", 0, "greater than or equal to 1"),
+    ("train", "model", "kernels", "abc", "valid integer"),
+    ("train", "model", "kernels", 16.0, "valid integer"),
+    ("train", "model", "kernel_size", 4, "should be odd"),
+    ("train", "model", "batch_norm", "yes", "valid boolean"),
+    ("train", "train", "learning_rate", float("nan"), "finite number"),
+    ("train", "train", "learning_rate", float("inf"), "finite number"),
+    ("train", "train", "learning_rate", -1, "greater than 0"),
+    ("train", "train", "learning_rate", [0.1], "valid number"),
+    ("train", "train", "weight_decay", -0.1, "greater than or equal to 0"),
+    ("train", "train", "batch_size", 0, "greater than or equal to 1"),
+    ("train", "train", "batch_size", True, "valid integer"),
+    ("train", "train", "seed", -1, "greater than or equal to 0"),
+    ("train", "train", "patience", None, "valid integer"),
+    ("train", "metric", "margin", 256, "less than or equal to 255"),
+    ("evaluate", "evaluate", "largest_margin", -1, "greater than or equal to 0"),
+    ("evaluate", "evaluate", "threads", 0, "greater than or equal to 1"),
+    (
+        "predict_test",
+        "predict_test",
+        "count",
+        "many",
+        "'many' but should be a valid integer or 'all'",
+    ),
+    ("predict_test", "predict_test", "count", 5, "has 4 photographs; should be 4 or fewer"),
+    ("plot", "plot", "pictures", 0, "greater than or equal to 1"),
+    ("plot", "plot", "dpi", 1000, "less than or equal to 600"),
+]
+
+
+@pytest.mark.parametrize(("stage", "section", "key", "value", "message"), VALUES)
+def test_a_bad_value(built, params, fails, stage, section, key, value, message):
+    from ruamel.yaml import YAML
+
+    params[section][key] = value
+    YAML().dump(params, Path("params.yaml"))
+    paths = prepare_paths(built) if stage == "prepare" else PATHS[stage]
+    said = fails(stage, *paths)
+    assert said.startswith(f"error: params.yaml: {section}.{key} is ")
+    assert message in said
+
+
+def save_pickled(path: Path) -> None:
+    np.save(path, np.array([{}], dtype=object), allow_pickle=True)
+
+
+def change_array(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
+    return lambda path: np.save(path, change(np.load(path)))
+
+
+ARRAYS = {
+    "shorter": (change_array(lambda array: array[:-1]), "should hold"),
+    "longer": (change_array(lambda array: np.concatenate([array, array])), "should hold"),
+    "of another type": (change_array(lambda array: array.astype(np.int64)), "should hold"),
+    "of another shape": (change_array(lambda array: array[:, :8]), "should hold"),
+    "flat": (change_array(np.ravel), "should hold"),
+    "a single number": (change_array(lambda array: array.ravel()[0]), "should hold"),
+    "pickled": (save_pickled, "cannot be read as an array"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-1]), "cannot be read"),
+    "empty": (lambda path: path.write_bytes(b""), "cannot be read"),
+    "text": (lambda path: path.write_text("no array\n"), "cannot be read"),
+    "missing": (Path.unlink, "cannot be read"),
+}
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("kind", ARRAYS)
+@pytest.mark.parametrize(
+    ("stage", "array"), [("train", f"{TRAIN}/rgb.npy"), ("evaluate", f"{VAL}/gray.npy")]
+)
+def test_a_bad_prepared_array(fails, stage, array, kind):
+    damage, message = ARRAYS[kind]
+    damage(Path(array))
+    said = fails(stage, *PATHS[stage])
+    assert message in said
+    assert "\n" not in said
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"\xff")])
+def test_bad_names(fails, damage):
+    damage(Path(TEST, "names.txt"))
+    said = fails("predict_test", *PATHS["predict_test"])
+    assert said.startswith(f"error: {TEST}/names.txt: cannot be read")
+
+
+def of_another_configuration(path: Path) -> None:
+    configuration = '{"conv_layers":3,"kernels":4,"kernel_size":3,"batch_norm":false,"tanh":false}'
+    save_file(load_file(path), path, metadata={"network": configuration})
+
+
+def without_a_layer(path: Path) -> None:
+    weights = load_file(path)
+    del weights["0.bias"]
+    save_file(weights, path, metadata={"network": network_of(path)})
+
+
+def network_of(path: Path) -> str:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        return file.metadata()["network"]
+
+
+MODELS = {
+    "missing": (Path.unlink, "cannot be read as a model"),
+    "empty": (lambda path: path.write_bytes(b""), "cannot be read as a model"),
+    "text": (lambda path: path.write_text("no model"), "cannot be read as a model"),
+    "truncated": (
+        lambda path: path.write_bytes(path.read_bytes()[:-4]),
+        "cannot be read as a model",
+    ),
+    "pickled": (lambda path: path.write_bytes(pickle.dumps({})), "cannot be read as a model"),
+    "saved by torch": (lambda path: torch.save({}, path), "cannot be read as a model"),
+    "of another project": (
+        lambda path: save_file(load_file(path), path),
+        "has no network configuration",
+    ),
+    "of another configuration": (of_another_configuration, "weights do not fit"),
+    "without a layer": (without_a_layer, "weights do not fit"),
+}
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("stage", ["evaluate", "predict_test"])
+def test_a_bad_model(fails, stage, kind):
+    damage, message = MODELS[kind]
+    damage(Path(MODEL))
+    said = fails(stage, *PATHS[stage])
+    assert said.startswith(f"error: {MODEL}: ")
+    assert message in said
+    assert "\n" not in said
+
+
+@pytest.mark.usefixtures("built")
+def test_a_model_with_nan_weights_has_the_largest_errors(run_stage):
+    weights = {name: weight * float("nan") for name, weight in load_file(MODEL).items()}
+    save_file(weights, MODEL, metadata={"network": network_of(Path(MODEL))})
+    run_stage("evaluate", *PATHS["evaluate"])
+    assert metrics(EVALUATION)["margin_error"] == 1
+    assert not np.load(COLORED_VAL).any()
+
+
+PLOT_INPUTS = [
+    (METRICS, "not JSON"),
+    (METRICS, "{}"),
+    ("plots/history.csv", ""),
+    ("plots/history.csv", "epoch,train_mse\n1,0.5\n"),
+    ("plots/curve.csv", "margin,network\n1,a\n"),
+    ("data/test_images.txt", "test/images/unknown.png\n"),
+    ("data/val.npy", "no array"),
+]
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize(("path", "text"), PLOT_INPUTS)
+def test_a_bad_input_of_the_plot_stage(fails, path, text):
+    Path(path).write_text(text)
+    said = fails("plot", *PATHS["plot"])
+    assert said.startswith(f"error: {path}: ")
+    assert "\n" not in said
+
+
+def test_gray_and_colored_photographs_are_both_fine_in_the_test_split(built, run_stage):
+    Image.new("RGB", (16, 16), "red").save(built / "test/images/colored.png")
+    Image.new("RGB", (16, 16), "red").save(built / "test/images/0.jpg")
+    run_stage("prepare", str(built), *PREPARED)
+    names = open_split(Path(TEST)).names
+    assert {"test/images/colored.png", "test/images/0.jpg", "test/images/0.png"} <= set(names)
