@@ -2,10 +2,11 @@
 
 PYTHON ?= python3
 VENV := .venv
+QUIETLY := --disable-pip-version-check --quiet
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint
+.PHONY: help repro test lint verify constraints
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,7 +23,18 @@ lint: $(VENV)/installed ## check format, style and types
 	ruff check .
 	mypy
 
-$(VENV)/installed: requirements.txt
+verify: $(VENV)/installed ## rebuild the committed pipeline from nothing and compare every hash
+	python verify.py
+
+constraints: ## pin what the direct dependencies bring, as a fresh environment gets it now
+	rm -rf $(VENV)-fresh
+	$(PYTHON) -m venv $(VENV)-fresh
+	$(VENV)-fresh/bin/python -m pip $(QUIETLY) install --requirement requirements.txt
+	$(VENV)-fresh/bin/python -m pip freeze | sed 's/+cpu$$//' > constraints.txt
+	rm -rf $(VENV)-fresh
+
+$(VENV)/installed: requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
+	$(VENV)/bin/python -m pip $(QUIETLY) install \
+		--requirement requirements.txt --constraint constraints.txt
 	touch $@

@@ -2,10 +2,14 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +47,30 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(work: Path) -> Run:
+def start(work: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start a command in the repository, in a process group of its own."""
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         **{f"GIT_{who}_NAME": "Somebody" for who in ("AUTHOR", "COMMITTER")},
         **{f"GIT_{who}_EMAIL": "somebody@example.com" for who in ("AUTHOR", "COMMITTER")},
     }
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+    def command(*words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(words, cwd=work, env=environment, start_new_session=True, **pipes)
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def run(start: Callable[..., subprocess.Popen[str]]) -> Run:
+    """Run a command in the repository to its end."""
 
     def command(*words: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
-        ended = subprocess.run(
-            words, cwd=work, env=environment, capture_output=True, text=True, check=False
-        )
-        assert (ended.returncode == 0) == succeeds, ended.stdout + ended.stderr
-        return ended
+        process = start(*words)
+        said, complained = process.communicate(timeout=300)
+        assert (process.returncode == 0) == succeeds, said + complained
+        return subprocess.CompletedProcess(words, process.returncode, said, complained)
 
     return command
 
@@ -69,6 +84,11 @@ def built(work: Path, run: Run) -> Path:
     run("git", "add", ".")
     run("git", "commit", "--quiet", "--message", "Baseline")
     return work
+
+
+def restore(run: Run) -> None:
+    run("git", "checkout", "--quiet", ".")
+    run("dvc", "checkout", "--quiet")
 
 
 def metrics(folder: Path, stage: str) -> dict[str, Any]:
@@ -94,6 +114,7 @@ def test_git_knows_every_file_and_generated_ones_are_not_in_it(run):
     assert sorted(path for path in tracked if not path.endswith(".gitignore")) == [
         "data/raw/tiny.dvc",
         "metrics/evaluate.json",
+        "metrics/prepare.json",
         "metrics/train.json",
         "plots/history.csv",
         "plots/margin_curve.csv",
@@ -107,11 +128,95 @@ def test_a_second_repro_runs_nothing(run):
     assert "up to date" in said
 
 
-def test_a_forced_repro_gives_the_same_bytes(built, run):
+def test_a_forced_repro_in_another_environment_gives_the_same_bytes(built, run):
     before = (built / "dvc.lock").read_bytes()
-    run("dvc", "repro", "--force")
+    photos = sorted((built / "data/raw/tiny").rglob("*.jpg"), reverse=True)
+    for path in photos:  # created in another order, with other times
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    others = {
+        "OMP_NUM_THREADS": "5",
+        "MKL_NUM_THREADS": "3",
+        "TZ": "Asia/Kolkata",
+        "LC_ALL": "C",
+        "PYTHONHASHSEED": "7",
+        "MPLBACKEND": "svg",
+    }
+    run("env", *starmap("{}={}".format, others.items()), "sh", "-c", "umask 077; dvc repro --force")
     assert (built / "dvc.lock").read_bytes() == before
     assert run("git", "status", "--porcelain").stdout == ""
+
+
+def lock_of(run: Run, experiment: str) -> str:
+    (ref,) = run(
+        "git", "for-each-ref", "--format=%(refname)", f"refs/exps/**/{experiment}"
+    ).stdout.split()
+    return run("git", "show", f"{ref}:dvc.lock").stdout
+
+
+def test_experiments_give_the_same_bytes_wherever_they_run(built, run):
+    """In the workspace, in a temporary folder, and by two workers of the queue at once."""
+    seed = ["-S", "train.seed=7", "--force"]
+    for name in ("queued-1", "queued-2"):
+        run("dvc", "exp", "run", "--queue", *seed, "--name", name)
+    run("dvc", "queue", "start", "--jobs", "2")
+    ends = time.monotonic() + 120
+    while "Success" not in (states := queue_states(run)) or set(states) != {"Success"}:
+        assert time.monotonic() < ends, states
+        assert "Failed" not in states
+        time.sleep(1)
+    run("dvc", "exp", "run", "--temp", *seed, "--name", "temporary")
+    run("dvc", "exp", "run", *seed, "--name", "workspace")
+    locks = [lock_of(run, name) for name in ("queued-1", "queued-2", "temporary", "workspace")]
+    assert len(set(locks)) == 1
+    assert "seed: 7" in locks[0]
+    restore(run)
+    assert (built / "dvc.lock").read_text() != locks[0]
+
+
+def queue_states(run: Run) -> list[str]:
+    lines = run("dvc", "queue", "status").stdout.splitlines()
+    return re.findall(r"Success|Failed|Running|Queued", "\n".join(lines))
+
+
+@pytest.mark.parametrize("command", [("dvc", "repro"), ("dvc", "exp", "run")])
+def test_a_pipeline_killed_while_training_goes_on(built, run, start, command):
+    run("sed", "-i", "s/epochs: 3/epochs: 60/; s/patience: 5/patience: 60/", "params.yaml")
+    process = start(*command)
+    ends = time.monotonic() + 60
+    while not (built / "models/colorizer.checkpoint").exists():
+        assert process.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert "going on after epoch" in run(*command).stdout
+    assert not (built / "models/colorizer.checkpoint").exists()
+    interrupted = (built / "dvc.lock").read_bytes()
+    assert "starting with epoch 1" in run("dvc", "repro", "--force").stdout
+    assert (built / "dvc.lock").read_bytes() == interrupted
+    restore(run)
+
+
+def test_verify_finds_every_output_identical(built, run):
+    ended = run("python", "verify.py")
+    assert "all 15 outputs are identical to dvc.lock" in ended.stdout
+    assert "DIFFERS" not in ended.stdout
+    assert built.joinpath("constraints.txt").is_file()
+
+
+@pytest.mark.usefixtures("built")
+def test_verify_finds_a_planted_difference(run):
+    run("sed", "-i", "s/seed: 483/seed: 484/", "params.yaml")
+    run("git", "commit", "--quiet", "--all", "--message", "Another seed, without its results")
+    ended = run("python", "verify.py", succeeds=False)
+    assert ended.returncode == 1
+    verdicts = dict(re.findall(r"^(\S+)  +(identical|DIFFERS)$", ended.stdout, re.MULTILINE))
+    assert verdicts["models/colorizer.safetensors"] == "DIFFERS"
+    assert verdicts["data/prepared/train"] == "identical"
+    assert re.search(r"train\.val_mse: \S+ is now \S+, (NOT WITHIN|within)", ended.stdout)
+    run("git", "reset", "--quiet", "--hard", "HEAD~1")
 
 
 def test_one_variant_can_be_compared(built, run):
@@ -125,8 +230,7 @@ def test_one_variant_can_be_compared(built, run):
     assert change["new"] == metrics(built, "evaluate")["margin_error"]
     columns = run("dvc", "exp", "show", "--csv").stdout.splitlines()[0].split(",")
     assert {"model.kernels", "margin_error", "val_margin_error"} <= set(columns)
-    run("git", "checkout", "--quiet", ".")
-    run("dvc", "checkout", "--quiet")
+    restore(run)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +247,7 @@ def test_a_bad_override_ends_with_one_line_of_ours(built, run, override, line):
     assert line in ended.stderr
     assert ended.stderr.count("error: params.yaml: ") == line.startswith("error: ")
     assert "Traceback" not in ended.stdout + ended.stderr
-    run("git", "checkout", "--quiet", ".")
-    run("dvc", "checkout", "--quiet")
+    restore(run)
     assert built.joinpath("models/colorizer.safetensors").is_file()
 
 
@@ -156,5 +259,4 @@ def test_a_small_and_a_large_learning_rate_both_end_well(built, run):
     assert metrics(built, "train")["diverged"] == 1
     assert metrics(built, "train")["val_margin_error"] == 1
     assert metrics(built, "evaluate")["margin_error"] == 1
-    run("git", "checkout", "--quiet", ".")
-    run("dvc", "checkout", "--quiet")
+    restore(run)
