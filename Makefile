@@ -6,7 +6,7 @@ QUIETLY := --disable-pip-version-check --quiet
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint verify constraints
+.PHONY: help repro test lint coverage verify constraints
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,9 @@ repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then sh
 
 test: lint ## lint, then run the tests
 	python -m pytest
+
+coverage: $(VENV)/installed ## tell which lines and branches the tests of the code do not reach
+	python -m pytest --cov tests/colorizer tests/stages
 
 lint: $(VENV)/installed ## check format, style and types
 	ruff format --check .

@@ -28,6 +28,10 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
             if path.is_dir():
                 shutil.rmtree(path)
             partial.replace(path)
+    except OSError as error:
+        if error.filename is None:  # a full disk is an error of writing, which names no file
+            error.filename = ", ".join(map(str, paths))
+        raise
     finally:
         for partial in partials:
             _remove(partial)

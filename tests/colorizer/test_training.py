@@ -135,8 +135,13 @@ def test_a_diverged_run_stops_with_the_errors_of_black_for_white(training, valid
         assert np.isnan(prediction).all()
 
 
+# The second optimizer has a state of its own, which the report's has not.
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
 @pytest.mark.parametrize("interrupted_after", [1, 2, 4])
-def test_a_run_goes_on_where_another_was_interrupted(training, validation, interrupted_after):
+def test_a_run_goes_on_where_another_was_interrupted(
+    training, validation, interrupted_after, optimizer, monkeypatch
+):
+    monkeypatch.setattr(torch.optim, "SGD", optimizer)
     options = {"epochs": 5, "weight_decay": 0.01}
     whole_network = build(batch_norm=True)
     whole = run(whole_network, training, validation, **options)
