@@ -43,13 +43,12 @@ class Summary:
         )
 
 
-def prepare_split(raw: Path, split: str, folder: Path, size: int) -> Summary:
-    """Write the arrays of the photographs in raw/SPLIT that can be decoded.
+def prepare_split(raw: Path, summary: Summary, found: list[Path], folder: Path) -> None:
+    """Write the arrays of the photographs `found` in raw/SPLIT; complete the summary.
 
-    Raises InputError for a split without photographs.
+    Those that cannot be decoded are left out.
     """
-    found, others = find_photos(raw / split)
-    summary = Summary(split, size, others=len(others))
+    split, size = summary.split, summary.size
 
     def batches(progress: "tqdm[NoReturn]") -> Iterator[Rows]:
         for start in range(0, len(found), PHOTOS_AT_ONCE):
@@ -70,7 +69,6 @@ def prepare_split(raw: Path, split: str, folder: Path, size: int) -> Summary:
     with tqdm(total=len(found), desc=split, unit="photo") as progress:
         write_split(folder, size, batches(progress))
     summary.bytes = sum(file.stat().st_size for file in folder.iterdir())
-    return summary
 
 
 def check(summaries: list[Summary], raw: Path, params: PrepareParams) -> None:
@@ -114,11 +112,15 @@ def main() -> None:
     read_section(PARAMS_FILE, "data", DataParams)  # checked only: DVC puts it into `raw`
     params = read_section(PARAMS_FILE, "prepare", PrepareParams)
 
+    # All are looked for before one is decoded, which takes long.
+    found = [find_photos(paths.raw / split) for split in SPLITS]
+    summaries = [
+        Summary(split, params.image_size, others=len(others))
+        for split, (_, others) in zip(SPLITS, found, strict=True)
+    ]
     with replacing(paths.train, paths.val, paths.test) as folders:
-        summaries = [
-            prepare_split(paths.raw, split, folder, params.image_size)
-            for split, folder in zip(SPLITS, folders, strict=True)
-        ]
+        for summary, (photos, _), folder in zip(summaries, found, folders, strict=True):
+            prepare_split(paths.raw, summary, photos, folder)
         check(summaries, paths.raw, params)
     bad = [complaint for summary in summaries for complaint in summary.bad]
     write_text(paths.skipped, "".join(f"{complaint}\n" for complaint in bad))

@@ -44,7 +44,7 @@ def train(
 
 
 def run_metrics(run: Training) -> dict[str, object]:
-    """What metrics/train.json holds; a diverged run has no best epoch and the largest errors."""
+    """What metrics/train.json holds; a diverged run has the errors of black for white."""
     best = run.best or Epoch(0, LARGEST_MSE, LARGEST_MSE, 1.0, 0.0)
     return {
         "epochs": len(run.history),
@@ -60,7 +60,7 @@ def report(run: Training, margin: int) -> str:
     """What training came to, in words."""
     epochs = len(run.history)
     if run.best is None:
-        return f"diverged in epoch {epochs}: the errors are no longer finite"
+        return f"diverged in epoch {epochs}: the error passed that of black for white"
     return (
         f"best epoch {run.best.epoch} of {epochs}: validation {margin}-margin error "
         f"{run.best.val_margin_error:.4f}, MSE {run.best.val_mse:.6f}"

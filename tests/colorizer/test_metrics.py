@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from colorizer.metrics import ErrorTotals
+from colorizer.metrics import LARGEST_MSE, ErrorTotals, MetricParams
 
 PICTURES = arrays(np.uint8, (4, 3, 2, 3))
 PREDICTIONS = arrays(np.float32, (4, 3, 2, 3), elements=st.floats(-300, 600, width=32))
@@ -82,3 +82,15 @@ def test_batches_do_not_matter(prediction, target, cuts):
 def test_errors_fall_as_the_margin_grows(prediction, target):
     errors = totals(prediction, target, margins=range(256)).margin_errors
     assert errors == sorted(errors, reverse=True)
+
+
+def test_the_largest_error_is_that_of_black_for_white():
+    assert totals([0, 255], [255, 0]).mse == LARGEST_MSE
+
+
+@pytest.mark.parametrize("margin", [0, 256])
+def test_a_margin_is_a_number_of_levels_that_a_value_can_be_off(margin):
+    with pytest.raises(ValueError, match="margin"):
+        MetricParams(margin=margin)
+    assert MetricParams(margin=1).margin == 1
+    assert MetricParams(margin=255).margin == 255
