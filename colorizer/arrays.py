@@ -60,7 +60,7 @@ def array_writer(
 def open_array(path: Path) -> np.ndarray:
     """Open a .npy file as a read-only memory map. Raises InputError where that fails."""
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read as an array ({error})") from None
-    return array
+        return np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError, OverflowError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path}: cannot be read as an array ({reason})") from None

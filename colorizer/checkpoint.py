@@ -1,18 +1,19 @@
 """What a training run that was killed left behind, so that the next one can go on with it."""
 
 import json
-import platform
 import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from colorizer.files import replacing
+from colorizer.network import processor
 from colorizer.params import Section
 from colorizer.training import Epoch
 
@@ -23,19 +24,17 @@ Origin = dict[str, str]
 def origin(sections: Mapping[str, Section], folders: list[Path], device: torch.device) -> Origin:
     """Digests of the params, of the data in `folders`, of the project's code and of PyTorch.
 
-    The code is every module of the project that is loaded, the machine the device and the
-    processor's instructions, on which sums depend.
+    The code is every module of the project that is loaded, the machine the kind of processor
+    and the versions of what computes on it.
     """
     params = {name: section.model_dump(mode="json") for name, section in sections.items()}
     files = [path for folder in folders for path in sorted(folder.iterdir())]
-    instructions = torch.backends.cpu.get_cpu_capability()
+    machine = f"{processor(device)}, torch {torch.__version__}, numpy {np.__version__}"
     return {
         "params": _digest(json.dumps(params, sort_keys=True).encode()),
         "data": _digest(*map(_file_digest, files)),
         "code": _digest(*map(_file_digest, _project_files())),
-        "machine": _digest(
-            f"{torch.__version__} {device.type} {platform.machine()} {instructions}".encode()
-        ),
+        "machine": _digest(machine.encode()),
     }
 
 
@@ -43,8 +42,9 @@ def save_checkpoint(
     path: Path, of: Origin, tensors: Mapping[str, Tensor], history: list[Epoch]
 ) -> None:
     """Write a checkpoint whole, in place of the one before."""
-    metadata = {"checkpoint": json.dumps({"origin": of, "history": history})}
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    saved = {"origin": of, "history": history, "tensors": _tensor_digest(contiguous)}
+    metadata = {"checkpoint": json.dumps(saved)}
     with replacing(path) as (partial,):
         partial.write_bytes(save(contiguous, metadata))
 
@@ -62,11 +62,19 @@ def load_checkpoint(path: Path, of: Origin) -> tuple[dict[str, Tensor], list[Epo
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         others = [kind for kind, digest in of.items() if saved["origin"][kind] != digest]
         history = [Epoch(*row) for row in saved["history"]]
+        if saved["tensors"] != _tensor_digest(tensors):  # the machine lost power, say
+            raise ValueError
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return "the checkpoint cannot be read"
     if others:
         return f"the checkpoint is of other {' and '.join(others)}"
     return tensors, history
+
+
+def _tensor_digest(tensors: Mapping[str, Tensor]) -> str:
+    return _digest(
+        *(name.encode() + tensors[name].cpu().numpy().tobytes() for name in sorted(tensors))
+    )
 
 
 def _project_files() -> list[Path]:

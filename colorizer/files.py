@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,9 +26,14 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
     try:
         yield partials
         for partial, path in zip(partials, paths, strict=True):
-            if path.is_dir():
-                shutil.rmtree(path)
-            partial.replace(path)
+            if path.is_dir():  # which no folder can take the place of
+                replaced = path.with_name(f".{path.name}.replaced.partial")
+                _remove(replaced)
+                path.replace(replaced)
+                partial.replace(path)
+                shutil.rmtree(replaced)
+            else:
+                partial.replace(path)
     except OSError as error:
         if error.filename is None:  # a full disk is an error of writing, which names no file
             error.filename = ", ".join(map(str, paths))
@@ -66,7 +72,7 @@ def read_metrics(path: Path, keys: Sequence[str]) -> dict[str, float]:
     """Read numbers from a JSON file. Raises InputError where one of `keys` is not there."""
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        return {key: float(metrics[key]) for key in keys}
+        return {key: _finite(metrics[key]) for key in keys}
     except (OSError, TypeError, ValueError, KeyError):
         raise InputError(f"{path}: should be JSON with numbers for {', '.join(keys)}") from None
 
@@ -79,12 +85,18 @@ def read_series(path: Path, names: Sequence[str]) -> dict[str, list[float]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file, strict=True))
-        columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
+        columns = {name: [_finite(row[name]) for row in rows] for name in rows[0]}
     except (OSError, TypeError, ValueError, IndexError, csv.Error):
         columns = {}
     if not set(names) <= set(columns):
         raise InputError(f"{path}: should be a CSV with columns of numbers {', '.join(names)}")
     return columns
+
+
+def _finite(value: str | float) -> float:
+    if not math.isfinite(float(value)):
+        raise ValueError
+    return float(value)
 
 
 def _rounded(value: object) -> object:

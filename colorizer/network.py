@@ -1,6 +1,8 @@
 """The networks: from the gray of a picture to its rgb, both on [-1, 1]."""
 
 import json
+import os
+import platform
 from pathlib import Path
 from typing import Annotated
 
@@ -75,6 +77,15 @@ def available_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def processor(device: torch.device) -> str:
+    """The kind of processor, as far as floating point goes: on another, sums round otherwise."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    return f"{kind}, oneDNN up to {limit}" if limit else kind
+
+
 def save_network(path: Path, network: ConvStack) -> None:
     """Write weights and configuration as safetensors, the same bytes for the same network."""
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
@@ -95,9 +106,11 @@ def load_network(path: Path) -> ConvStack:
         raise InputError(f"{path}: cannot be read as a model ({error})") from None
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: has no network configuration; not from this project") from None
-    network = ConvStack(validated(configuration, ModelParams, f"{path}: {CONFIGURATION}"))
+    params = validated(configuration, ModelParams, f"{path}: {CONFIGURATION}")
     try:
-        network.load_state_dict(weights)
+        with torch.device("meta"):  # takes no memory, however large it says that it is
+            network = ConvStack(params)
+        network.load_state_dict(weights, assign=True)
     except RuntimeError:
         raise InputError(f"{path}: the weights do not fit the network configuration") from None
-    return network
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -41,12 +41,16 @@ def read_section(file: Path, name: str, section_type: type[SectionType]) -> Sect
         raise InputError(f"{file}: should be text in UTF-8") from None
     except YAMLError as error:
         raise InputError(f"{file}: {_yaml_problem(error)}") from None
+    except (ValueError, KeyError, RecursionError):  # such as a date of a 45th day
+        raise InputError(f"{file}: has a value that is not what its form says") from None
     if not isinstance(sections, Mapping):
         raise InputError(f"{file}: should be sections of keys, such as '{name}:'")
     if name not in sections:
         raise InputError(f"{file}: section {name} is missing{_closest(name, sections)}")
     if not isinstance(sections[name], Mapping):
         raise InputError(f"{file}: section {name} should be a mapping of keys to values")
+    if strange := [key for key in sections[name] if not isinstance(key, str)]:
+        raise InputError(f"{file}: {name} has the key {strange[0]!r}; should be a word")
     return validated(sections[name], section_type, f"{file}: {name}")
 
 

@@ -1,5 +1,6 @@
 """Photographs in folders: found in a fixed order, decoded to squares of 8-bit rgb."""
 
+import errno
 import os
 import re
 import warnings
@@ -23,6 +24,11 @@ SUFFIXES = (
 # (It reads 16-bit color as 8 bits by itself.) "I" and "F" have any scale.
 EIGHT_BIT_MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV"}
 SIXTEEN_BIT_MODES = {"I;16", "I;16L", "I;16B"}
+BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # tags of TIFF; 1 is black as 0
+
+# Errors that tell of the file (None: of its content). The others are of the machine, such as a
+# disk that fails, and a photograph must not be skipped for them.
+FAULTS_OF_A_FILE = {None, errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EINVAL, errno.ENAMETOOLONG}
 
 
 def _folder_name(name: str) -> str:
@@ -73,7 +79,7 @@ def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
 def decode_photo(path: Path, size: int) -> np.ndarray:
     """Decode a photograph to rgb, uint8 (size, size, 3), sRGB.
 
-    The first picture of a file of several; turned as its EXIF orientation says, its colors
+    The first picture of a file of several; turned as its EXIF orientation says, colors
     converted from its ICC profile, transparent parts over white; cut to the largest centred
     square, then resized with antialiasing (Lanczos). One that is size x size already keeps its
     pixels. A gray photograph has three equal channels.
@@ -84,22 +90,26 @@ def decode_photo(path: Path, size: int) -> np.ndarray:
     """
     if not _fits_a_line(str(path)):
         raise InputError(f"{str(path)!a}: should have a name of UTF-8 on one line; rename it")
+    if path.exists() and not path.is_file():  # a pipe would be waited for without end
+        raise InputError(f"{path}: is no file; mend or remove it")
     try:
         with warnings.catch_warnings():
             # Half the number of pixels that is an error.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                if image.mode not in EIGHT_BIT_MODES | SIXTEEN_BIT_MODES:
+                if not _has_known_white(image):
                     raise InputError(
-                        f"{path}: has pixels of mode {image.mode}; "
-                        "should have 8 bits a channel, or 16 with 65535 as white"
+                        f"{path}: has pixels of mode {image.mode} on an unknown scale; should have "
+                        "8 bits a channel, or in PNG and TIFF 16 with 65535 as white"
                     )
-                square = _central_square(_srgb(_eight_bit(ImageOps.exif_transpose(image))))
-    except InputError:
+                square = _central_square(_srgb(_eight_bit(_upright(image))))
+    except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
         raise InputError(f"{path}: is no picture of a known format; mend or remove it") from None
     except OSError as error:
+        if error.errno not in FAULTS_OF_A_FILE:
+            raise
         raise InputError(
             f"{path}: {error.strerror or _one_line(error)}; mend or remove it"
         ) from None
@@ -126,29 +136,61 @@ def _central_square(image: Image.Image) -> Image.Image:
     return image.crop((left, top, left + side, top + side))
 
 
+def _has_known_white(image: Image.Image) -> bool:
+    if image.mode in EIGHT_BIT_MODES:
+        return True
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    as_in_png = tags.get(BITS_PER_SAMPLE, (16,)) == (16,) and tags.get(PHOTOMETRIC, 1) == 1
+    return image.mode in SIXTEEN_BIT_MODES and as_in_png
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # EXIF that cannot be read says nothing of the orientation
+        return image
+
+
 def _eight_bit(image: Image.Image) -> Image.Image:
     if image.mode in EIGHT_BIT_MODES:
         return image
-    return Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    deep = np.asarray(image)
+    gray = np.rint(deep / 257).astype(np.uint8)
+    if "transparency" in image.info:
+        gray[deep == image.info["transparency"]] = 255  # over white
+    return Image.fromarray(gray)
 
 
 def _srgb(image: Image.Image) -> Image.Image:
-    """Opaque, mode RGB, in sRGB."""
+    """Opaque, mode RGB, in sRGB; a gray picture's profile is left out of account."""
     profile = image.info.get("icc_profile")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    if profile and image.mode in {"RGB", "RGBA", "CMYK"}:
+    if image.mode not in {"CMYK", "L", "LA", "1"}:
+        image = image.convert("RGB")
+    if profile and image.mode in {"RGB", "CMYK"}:
         try:
-            given = ImageCms.ImageCmsProfile(BytesIO(profile))
-            # Converting sRGB to itself would still move some values by a level.
-            if "sRGB" not in ImageCms.getProfileDescription(given):
-                colors = image if image.mode == "CMYK" else image.convert("RGB")
-                srgb = ImageCms.createProfile("sRGB")
-                return ImageCms.profileToProfile(colors, given, srgb, outputMode="RGB") or colors
+            to_srgb = ImageCms.buildTransform(
+                ImageCms.ImageCmsProfile(BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                image.mode,
+                "RGB",
+            )
+            if image.mode == "CMYK" or not _keeps_colors(to_srgb):
+                image = ImageCms.applyTransform(image, to_srgb) or image
         except (OSError, ImageCms.PyCMSError):
             pass  # a profile that is no use: the values are taken for sRGB, as without one
     return image.convert("RGB")
+
+
+def _keeps_colors(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Whether a profile is sRGB but for rounding, under whatever name."""
+    values = np.linspace(0, 255, 9).astype(np.uint8)
+    colors = np.stack(np.meshgrid(values, values, values), axis=-1).reshape(9, 81, 3)
+    converted = ImageCms.applyTransform(Image.fromarray(colors), transform)
+    return bool(np.abs(np.asarray(converted).astype(int) - colors).max() <= 2)
 
 
 def _raise(error: OSError) -> None:

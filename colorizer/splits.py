@@ -77,7 +77,7 @@ def open_split(folder: Path) -> Split:
     sides = arrays["gray"].shape[1:3]
     for name, (kind, channels) in ARRAYS.items():
         array, expected = arrays[name], (len(names), *sides, *channels)
-        if array.dtype != kind or array.shape != expected or len(sides) < 2:
+        if array.dtype != kind or array.shape != expected or 0 in expected or len(sides) < 2:
             raise InputError(
                 f"{_array_path(folder, name)}: holds {array.dtype} {array.shape}, "
                 f"should hold {kind} {expected}; run prepare again"

@@ -83,6 +83,27 @@ def test_figure(
     return picture_figure("Test", rows, [Path(names[index]).stem for index in chosen])
 
 
+def read_names(path: Path, test: Split) -> list[str]:
+    """Read names of test photographs. Raises InputError where they are not of this split."""
+    try:
+        names = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        names = []
+    if not names or not set(names) <= set(test.names):
+        raise InputError(f"{path}: should list names of the prepared test split, one on a line")
+    return names
+
+
+def open_predictions(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Open predictions as pictures. Raises InputError where they are not uint8 of `shape`."""
+    predictions = open_array(path)
+    if predictions.dtype != np.uint8 or predictions.shape != shape:
+        raise InputError(
+            f"{path}: holds {predictions.dtype} {predictions.shape}, should hold uint8 {shape}"
+        )
+    return predictions
+
+
 def main() -> None:
     """Draw the figures as PNG files into one folder."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -99,11 +120,13 @@ def main() -> None:
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
     params = read_section(PARAMS_FILE, "plot", PlotParams)
     validation, test = open_split(paths.val), open_split(paths.test)
-    names = paths.test_names.read_text(encoding="utf-8").splitlines()
-    if not set(names) <= set(test.names):
-        raise InputError(f"{paths.test_names}: should list names of {paths.test}")
+    names = read_names(paths.test_names, test)
+    val_predictions = open_predictions(paths.val_predictions, validation.rgb.shape)
+    test_predictions = open_predictions(paths.test_predictions, (len(names), *test.rgb.shape[1:]))
     best_epoch = int(read_metrics(paths.train_metrics, ["best_epoch"])["best_epoch"])
     history = read_series(paths.history, ["epoch", "train_mse", "val_mse", "val_margin_error"])
+    if best_epoch not in {0, *history["epoch"]}:
+        raise InputError(f"{paths.train_metrics}: best_epoch should be an epoch of {paths.history}")
     margin_curve = read_series(paths.margin_curve, ["margin", "network"])
     matplotlib.rcdefaults()  # whatever the user's own settings are
 
@@ -113,8 +136,8 @@ def main() -> None:
     shown_of_test = drawn.permutation(len(names))[: params.pictures]
     figures = {
         **curve_figures(history, margin_curve, best_epoch, margin),
-        **validation_figures(validation, open_array(paths.val_predictions), sets, margin),
-        "test": test_figure(test, open_array(paths.test_predictions), names, shown_of_test),
+        **validation_figures(validation, val_predictions, sets, margin),
+        "test": test_figure(test, test_predictions, names, shown_of_test),
     }
     with replacing(paths.figures) as (partial,):
         partial.mkdir()

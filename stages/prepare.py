@@ -32,7 +32,7 @@ class Summary:
     gray: int = 0
     bytes: int = 0
     others: int = 0
-    bad: list[str] = field(default_factory=list)
+    bad: dict[str, str] = field(default_factory=dict)  # name: what is wrong
 
     def __str__(self) -> str:
         return (
@@ -58,7 +58,7 @@ def prepare_split(raw: Path, summary: Summary, found: list[Path], folder: Path) 
                     photo = decode_photo(raw / split / path, size)
                     decoded[f"{split}/{path.as_posix()}"] = photo
                 except InputError as error:
-                    summary.bad.append(str(error))
+                    summary.bad[f"{split}/{path.as_posix()}"] = str(error)
                 progress.update()
             if decoded:
                 rgb = np.stack(list(decoded.values()))
@@ -77,7 +77,7 @@ def check(summaries: list[Summary], raw: Path, params: PrepareParams) -> None:
     Photographs that cannot be decoded, unless they are to be skipped, all in one message; a
     split of which nothing is left; a split that needs color and has none.
     """
-    bad = [complaint for summary in summaries for complaint in summary.bad]
+    bad = [complaint for summary in summaries for complaint in summary.bad.values()]
     if bad and params.bad_photos == "fail":
         raise InputError(listed(bad))
     for summary in summaries:
@@ -122,14 +122,15 @@ def main() -> None:
         for summary, (photos, _), folder in zip(summaries, found, folders, strict=True):
             prepare_split(paths.raw, summary, photos, folder)
         check(summaries, paths.raw, params)
-    bad = [complaint for summary in summaries for complaint in summary.bad]
-    write_text(paths.skipped, "".join(f"{complaint}\n" for complaint in bad))
+    bad = {name: complaint for summary in summaries for name, complaint in summary.bad.items()}
+    # Escaped, since these names may be why; the complaints are Pillow's and change with it.
+    write_text(paths.skipped, "".join(f"{ascii(name)[1:-1]}\n" for name in bad))
     counts = {
         "photos": {summary.split: summary.photos for summary in summaries},
         "skipped": {summary.split: len(summary.bad) for summary in summaries},
     }
     write_metrics(paths.metrics, counts)
-    print(*summaries, sep="\n")
+    print(*(f"skipped {complaint}" for complaint in bad.values()), *summaries, sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from colorizer.network import processor
 from tests.conftest import REPOSITORY
 from verify import (
     COMMITTED_ON,
@@ -8,7 +9,6 @@ from verify import (
     environment_differences,
     flat,
     judge,
-    processor,
 )
 
 OUTPUTS = {"model": "a1", "plots": "b2"}
@@ -65,9 +65,9 @@ def test_nested_metrics_get_one_name():
 
 
 def test_the_processor_is_named_with_what_holds_it_back(monkeypatch):
-    assert processor().endswith(torch.backends.cpu.get_cpu_capability())
+    assert processor(torch.device("cpu")).endswith(torch.backends.cpu.get_cpu_capability())
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    assert processor().endswith(", oneDNN up to AVX2")
+    assert processor(torch.device("cpu")).endswith(", oneDNN up to AVX2")
 
 
 def test_another_version_is_named(tmp_path):
@@ -87,3 +87,8 @@ def test_every_direct_dependency_is_pinned_and_so_is_what_it_brings():
     pinned = (REPOSITORY / "constraints.txt").read_text().splitlines()
     assert all("==" in line for line in [*direct, *pinned])
     assert {name.lower() for name in direct} <= {name.lower() for name in pinned}
+
+
+def test_data_is_the_same_on_any_processor(capsys):
+    assert verdict({"data/prepared/val": "changed"}, {}, "aarch64 DEFAULT") == 1
+    assert "that is not why" in capsys.readouterr().out

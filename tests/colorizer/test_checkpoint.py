@@ -1,11 +1,14 @@
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
+from ruamel.yaml import YAML
 
-from colorizer.checkpoint import load_checkpoint, origin, save_checkpoint
+from colorizer.checkpoint import _project_files, load_checkpoint, origin, save_checkpoint
 from colorizer.metrics import MetricParams
 from colorizer.training import Epoch
+from tests.conftest import REPOSITORY
 
 CPU = torch.device("cpu")
 OF = {"params": "p", "data": "d", "code": "c", "machine": "m"}
@@ -78,11 +81,17 @@ def test_the_origin_tells_code_apart(monkeypatch, tmp_path):
     assert changed(origin({}, [], CPU), first) == {"code"}
 
 
-def test_the_origin_covers_the_modules_that_training_runs():
-    from colorizer.checkpoint import _project_files
+def test_the_origin_covers_the_modules_that_training_depends_on():
+    import_module("stages.train")
+    covered = {path.relative_to(REPOSITORY).as_posix() for path in _project_files()}
+    deps = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]["train"]["deps"]
+    assert {dep for dep in deps if dep.endswith(".py")} <= covered
 
-    names = {path.name for path in _project_files()}
-    assert {"checkpoint.py", "training.py", "network.py", "metrics.py"} <= names
+
+def test_a_weight_that_was_lost_on_the_way_is_noticed(path):
+    save_checkpoint(path, OF, {"weight": torch.ones(100)}, HISTORY)
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    assert load_checkpoint(path, OF) == "the checkpoint cannot be read"
 
 
 def changed(now: dict[str, str], before: dict[str, str]) -> set[str]:

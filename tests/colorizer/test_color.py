@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +11,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from colorizer.color import luma, rgb_to_lab
+from tests.conftest import REPOSITORY
 
 PICTURES = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 
@@ -48,3 +53,23 @@ def test_lab_is_scikit_images_for_any_batch(rgb):
 def test_white_and_black_in_lab():
     lab = rgb_to_lab(np.array([[255, 255, 255], [0, 0, 0]], np.uint8))
     np.testing.assert_allclose(lab, [[100, 0, 0], [0, 0, 0]], atol=0.01)
+
+
+def test_lab_is_the_same_whatever_instructions_numpy_uses():
+    code = (
+        "import hashlib, numpy as np; from colorizer.color import rgb_to_lab;"
+        "rgb = np.random.default_rng(0).integers(0, 256, (2000000, 3), dtype=np.uint8);"
+        "print(hashlib.md5(rgb_to_lab(rgb).astype(np.float16)).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code],
+            cwd=REPOSITORY,
+            env={**os.environ, **features},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for features in ({}, {"NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR"})
+    }
+    assert len(digests) == 1

@@ -215,6 +215,45 @@ def test_colors_are_converted_from_the_profile(tmp_path, mode, color, alpha):
     assert np.abs(decode_photo(path, 16) - np.array([green, red, blue])).max() <= 1
 
 
+def test_colors_of_a_palette_are_converted_too(tmp_path):
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([0, 0, 0, *RED])
+    image.save(tmp_path / "x.png", icc_profile=swapped_profile())
+    assert np.abs(decode_photo(tmp_path / "x.png", 16) - np.array(GREEN)).max() <= 1
+
+
+def test_a_profile_counts_by_what_it_does_not_by_its_name(tmp_path):
+    profile = swapped_profile().replace("swap".encode("utf-16-be"), "sRGB".encode("utf-16-be"))
+    path = save(tmp_path / "x.png", "RGB", (16, 16), RED, icc_profile=profile)
+    assert np.abs(decode_photo(path, 16) - np.array(GREEN)).max() <= 1
+
+
+def test_broken_exif_says_nothing_of_the_orientation(tmp_path):
+    path = save(tmp_path / "x.png", "RGB", (16, 16), RED, exif=b"Exif\0\0junk and more junk")
+    assert (decode_photo(path, 16) == RED).all()
+
+
+def test_16_bit_gray_of_a_transparent_value_is_laid_over_white(tmp_path):
+    deep = np.full((16, 16), 500, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "x.png", transparency=500)
+    assert (decode_photo(tmp_path / "x.png", 16) == 255).all()
+
+
+@pytest.mark.parametrize("tag", [{258: 12}, {262: 0}])
+def test_tiff_on_another_scale_is_refused(tmp_path, tag):
+    """12 bits, or white as 0."""
+    Image.fromarray(np.zeros((16, 16), np.uint16)).save(tmp_path / "x.tif", tiffinfo=tag)
+    content = (tmp_path / "x.tif").read_bytes()
+    ((number, value),) = tag.items()
+    # Where the writer keeps its own value of the tag, change it in the file: id, SHORT, count 1.
+    entry = number.to_bytes(2, "little") + b"\3\0\1\0\0\0"
+    place = content.index(entry) + len(entry)
+    changed = content[:place] + value.to_bytes(2, "little") + content[place + 2 :]
+    (tmp_path / "x.tif").write_bytes(changed)
+    with pytest.raises(InputError, match="on an unknown scale"):
+        decode_photo(tmp_path / "x.tif", 16)
+
+
 @pytest.mark.parametrize("profile", [b"junk", None, "sRGB", "LAB"])
 def test_colors_stay_without_a_profile_of_use(tmp_path, profile):
     if isinstance(profile, str):

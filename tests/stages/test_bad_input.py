@@ -1,5 +1,7 @@
 """Bad input: one clear message, exit status 1, and every output as it was before."""
 
+import errno
+import os
 import pickle
 import shutil
 import subprocess
@@ -19,6 +21,7 @@ from colorizer.splits import open_split
 from tests.broken import LINKS, PICTURES
 from tests.conftest import REPOSITORY
 from tests.stages.conftest import (
+    COLORED_TEST,
     COLORED_VAL,
     COUNTS,
     EVALUATION,
@@ -90,18 +93,15 @@ def test_all_bad_photographs_are_listed_at_once(built, fails):
     assert last == "and 5 more"
 
 
-def test_bad_photographs_can_be_skipped(built, run_stage, params):
+def test_bad_photographs_can_be_skipped(built, run_stage, params, capsys):
     for split in ("train", "test"):
         (built / split / "bad.jpg").write_bytes(b"")
     before = {path: path.read_bytes() for path in Path("data/prepared").rglob("*.npy")}
     params["prepare"]["bad_photos"] = "skip"
     run_stage("prepare", str(built), *PREPARED)
     assert {path: path.read_bytes() for path in Path("data/prepared").rglob("*.npy")} == before
-    lines = Path(SKIPPED).read_text().splitlines()
-    assert [line.split(": ")[0] for line in lines] == [
-        str(built / "train/bad.jpg"),
-        str(built / "test/bad.jpg"),
-    ]
+    assert Path(SKIPPED).read_text().splitlines() == ["train/bad.jpg", "test/bad.jpg"]
+    assert f"skipped {built}/train/bad.jpg: is no picture" in capsys.readouterr().out
     assert metrics(COUNTS) == {
         "photos": {"train": 12, "val": 6, "test": 4},
         "skipped": {"train": 1, "val": 0, "test": 1},
@@ -203,6 +203,12 @@ PARAMS = [
     ("data: tiny\n", "section data should be a mapping"),
     ("data: {name: ../../etc}\n", "data.name is '../../etc' but should be the name of a folder"),
     ("data: {name: 3}\n", "data.name is 3 but should be a valid string"),
+    ("data: {name: a, 1: 2}\n", "data has the key 1; should be a word"),
+    ("data: {name: a, ~: 2}\n", "data has the key None; should be a word"),
+    ("data: {name: 2020-13-45}\n", "has a value that is not what its form says"),
+    ("data: {name: !!int abc}\n", "has a value that is not what its form says"),
+    ("data: {name: !!bool x}\n", "has a value that is not what its form says"),
+    ("data: " + "[" * 3000, "has a value that is not what its form says"),
     ("data: {name: a}\nprepare: {image_size: 16}\n", "prepare.bad_photos is missing"),
 ]
 
@@ -266,6 +272,20 @@ def save_pickled(path: Path) -> None:
     np.save(path, np.array([{}], dtype=object), allow_pickle=True)
 
 
+def save_archive(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, array=np.zeros(3))
+
+
+def rewrite_shape(path: Path, length: int) -> None:
+    """Let the header tell of another number of rows; it keeps room for that."""
+    array = np.load(path)
+    with path.open("r+b") as file:
+        shape = (length, *array.shape[1:])
+        header = {"descr": array.dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+
+
 def change_array(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path], None]:
     return lambda path: np.save(path, change(np.load(path)))
 
@@ -279,6 +299,10 @@ ARRAYS = {
     "a single number": (change_array(lambda array: array.ravel()[0]), "should hold"),
     "pickled": (save_pickled, "cannot be read as an array"),
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-1]), "cannot be read"),
+    "without rows": (change_array(lambda array: array[:0]), "should hold"),
+    "an archive": (lambda path: save_archive(path), "cannot be read as an array"),
+    "of a negative length": (lambda path: rewrite_shape(path, -1), "cannot be read as an array"),
+    "of a huge length": (lambda path: rewrite_shape(path, 10**12), "cannot be read as an array"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be read"),
     "text": (lambda path: path.write_text("no array\n"), "cannot be read"),
     "missing": (Path.unlink, "cannot be read"),
@@ -324,7 +348,15 @@ def network_of(path: Path) -> str:
         return file.metadata()["network"]
 
 
+def of_a_giant(path: Path) -> None:
+    configuration = (
+        '{"conv_layers":64,"kernels":4096,"kernel_size":31,"batch_norm":false,"tanh":false}'
+    )
+    save_file(load_file(path), path, metadata={"network": configuration})
+
+
 MODELS = {
+    "of a giant": (of_a_giant, "weights do not fit"),
     "missing": (Path.unlink, "cannot be read as a model"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be read as a model"),
     "text": (lambda path: path.write_text("no model"), "cannot be read as a model"),
@@ -372,6 +404,10 @@ PLOT_INPUTS = [
     ("plots/curve.csv", "margin,network\n1,a\n"),
     ("data/test_images.txt", "test/images/unknown.png\n"),
     ("data/val.npy", "no array"),
+    (METRICS, '{"best_epoch": 77}'),
+    (METRICS, '{"best_epoch": NaN}'),
+    ("plots/history.csv", "epoch,train_mse,val_mse,val_margin_error\n1,nan,1,1\n"),
+    ("data/test_images.txt", ""),
 ]
 
 
@@ -382,6 +418,41 @@ def test_a_bad_input_of_the_plot_stage(fails, path, text):
     said = fails("plot", *PATHS["plot"])
     assert said.startswith(f"error: {path}: ")
     assert "\n" not in said
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("path", [COLORED_VAL, COLORED_TEST])
+@pytest.mark.parametrize("change", [lambda a: a[:-1], lambda a: a[:, 1:], np.float32])
+def test_predictions_of_another_shape_or_type(fails, path, change):
+    np.save(path, change(np.load(path)))
+    said = fails("plot", *PATHS["plot"])
+    assert said.startswith(f"error: {path}: holds ")
+
+
+@pytest.mark.usefixtures("built")
+def test_an_empty_split(fails):
+    for name in ("gray", "rgb", "lab"):
+        np.save(Path(VAL, f"{name}.npy"), np.load(Path(VAL, f"{name}.npy"))[:0])
+    Path(VAL, "names.txt").write_text("")
+    assert "should hold" in fails("train", *PATHS["train"])
+
+
+def test_a_pipe_is_not_waited_for(built, fails):
+    os.mkfifo(built / "val/images/pipe.jpg")
+    # Not compared with its content before and after, which nobody will ever write.
+    said = fails("prepare", *prepare_paths(built))
+    assert "pipe.jpg: is no file; mend or remove it" in said
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+def test_a_fault_of_the_machine_skips_no_photograph(built, run_stage, params, monkeypatch, error):
+    def fail(*_: object) -> None:
+        raise error
+
+    params["prepare"]["bad_photos"] = "skip"
+    monkeypatch.setattr("colorizer.photos.Image.open", fail)
+    with pytest.raises(type(error)):
+        run_stage("prepare", *prepare_paths(built))
 
 
 def test_gray_and_colored_photographs_are_both_fine_in_the_test_split(built, run_stage):

@@ -73,34 +73,33 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes():
     assert metrics(METRICS)["epochs"] == EPOCHS
 
     moments = random.Random(483)
-    kills = runs = resumed = 0
+    kills = resumed = 0
     while kills < KILLS:
         remove_outputs()
         process = start("train", *PATHS["train"])
         ends = time.monotonic() + 60
-        # From the first epoch on, or from the place where it goes on, wait a random time.
+        # At any moment: while it starts, or some time after its first epoch here.
         before = checkpoint_time()
-        while process.poll() is None and checkpoint_time() == before:
+        while moments.random() < 0.99 and process.poll() is None and checkpoint_time() == before:
             assert time.monotonic() < ends
-            time.sleep(0.002)
+            time.sleep(0.02)
         time.sleep(moments.uniform(0, 0.5))
         process.kill()
         said, _ = process.communicate()
         resumed += "going on after epoch" in said
         kills += process.returncode == -signal.SIGKILL
-        if Path(CHECKPOINT).exists():
-            assert not Path(MODEL).exists() or Path(MODEL).read_bytes() == expected[MODEL]
+        if Path(HISTORY).exists():
             rows = series(HISTORY)
             assert [row["epoch"] for row in rows] == list(range(1, len(rows) + 1))
-        else:  # it had finished, and was killed while the interpreter shut down, if at all
-            runs += 1
-            check(expected)
+        if Path(MODEL).exists():
+            assert Path(MODEL).read_bytes() == expected[MODEL]
+        if Path(METRICS).exists() and not Path(CHECKPOINT).exists():
+            check(expected)  # it had finished, and was killed while the interpreter shut down
     remove_outputs()
     status, _, _ = finish("train", *PATHS["train"])
     assert status == 0
     check(expected)
-    assert runs >= 2
-    assert resumed >= KILLS / 4
+    assert resumed >= 1
 
 
 def checkpoint_time() -> int:
@@ -160,9 +159,6 @@ def test_a_full_disk_is_one_line_and_changes_no_output(built, stage, size):
         stage, *paths, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     )
     after = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
-    if stage == "train":  # writes its history as it happens
-        before.pop(Path(HISTORY))
-        after.pop(Path(HISTORY))
     assert status == 1
     last = complained.replace("\r", "\n").splitlines()[-1]
     assert re.fullmatch(r"error: (data|metrics|models|plots)/\S.*: File too large", last)
