@@ -19,7 +19,7 @@ test: lint ## lint, then run the tests
 	python -m pytest
 
 coverage: $(VENV)/installed ## tell which lines and branches the tests of the code do not reach
-	python -m pytest --cov tests/colorizer tests/stages
+	python -m pytest tests/colorizer tests/stages --cov
 
 lint: $(VENV)/installed ## check format, style and types
 	ruff format --check .
