@@ -49,27 +49,23 @@ def main() -> int:
 
 def rebuild(clone: Path) -> bool:
     """Run the pipeline in a clone; of the cache here it gets photographs, but no output."""
+    dvc = [sys.executable, "-m", "dvc"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    photographs = git("ls-files", "*.dvc").splitlines()
-    commands = [["repro", "--force"]]
-    if photographs:
-        where = [sys.executable, "-m", "dvc", "cache", "dir"]
-        cache = subprocess.run(where, check=True, capture_output=True, text=True).stdout.strip()
-        commands = [
-            ["remote", "add", "--quiet", "--local", "--default", "here", cache],
-            ["pull", "--quiet", *photographs],
-            *commands,
-        ]
-    return all(
-        subprocess.run(
-            [sys.executable, "-m", "dvc", *words],
-            cwd=clone,
-            env={**os.environ, "PATH": path},
-            check=False,
-        ).returncode
-        == 0
-        for words in commands
-    )
+
+    def succeeds(*words: str) -> bool:
+        environment = {**os.environ, "PATH": path}
+        ended = subprocess.run([*dvc, *words], cwd=clone, env=environment, check=False)
+        return ended.returncode == 0
+
+    if photographs := git("ls-files", "*.dvc").splitlines():
+        asked = subprocess.run([*dvc, "cache", "dir"], check=True, capture_output=True, text=True)
+        cache = asked.stdout.strip()
+        if not (
+            succeeds("remote", "add", "--quiet", "--local", "--default", "here", cache)
+            and succeeds("pull", "--quiet", *photographs)
+        ):
+            return False
+    return succeeds("repro", "--force")
 
 
 def judge(committed: dict[str, Any], rebuilt: dict[str, Any], kind: str) -> int:

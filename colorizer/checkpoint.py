@@ -80,12 +80,9 @@ def _tensor_digest(tensors: Mapping[str, Tensor]) -> str:
 def _project_files() -> list[Path]:
     """The files of the loaded modules that lie beside this one or beside its folder."""
     root = Path(__file__).parents[1]
-    loaded = {Path(file) for module in list(sys.modules.values()) if (file := _file_of(module))}
-    return sorted(path for path in loaded if path.parent.parent == root)
-
-
-def _file_of(module: object) -> str | None:
-    return getattr(module, "__file__", None)
+    # Some modules have no file, or none yet.
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    return sorted(path for path in map(Path, filter(None, files)) if path.parent.parent == root)
 
 
 def _file_digest(path: Path) -> bytes:

@@ -79,12 +79,14 @@ def validated(
             complaints.setdefault(key, []).append(complaint)
         # A key that may be of several types has a complaint for each of them.
         lines = [
-            " or ".join([said, *(other.split(" but should be ")[-1] for other in others)])
-            for said, *others in complaints.values()
+            " or ".join([f"{place}.{key} {said}", *map(_alternative, others)])
+            for key, (said, *others) in complaints.items()
         ]
-        keys = [f"{place}.{key}" for key in complaints]
-        said = "; ".join(f"{key} {line}" for key, line in zip(keys, lines, strict=True))
-        raise InputError(said) from None
+        raise InputError("; ".join(lines)) from None
+
+
+def _alternative(complaint: str) -> str:
+    return complaint.split(" but should be ")[-1]
 
 
 def _closest(name: str, known: Any) -> str:

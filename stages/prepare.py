@@ -54,11 +54,11 @@ def prepare_split(raw: Path, summary: Summary, found: list[Path], folder: Path) 
         for start in range(0, len(found), PHOTOS_AT_ONCE):
             decoded: dict[str, np.ndarray] = {}
             for path in found[start : start + PHOTOS_AT_ONCE]:
+                name = f"{split}/{path.as_posix()}"
                 try:
-                    photo = decode_photo(raw / split / path, size)
-                    decoded[f"{split}/{path.as_posix()}"] = photo
+                    decoded[name] = decode_photo(raw / name, size)
                 except InputError as error:
-                    summary.bad[f"{split}/{path.as_posix()}"] = str(error)
+                    summary.bad[name] = str(error)
                 progress.update()
             if decoded:
                 rgb = np.stack(list(decoded.values()))
@@ -71,15 +71,14 @@ def prepare_split(raw: Path, summary: Summary, found: list[Path], folder: Path) 
     summary.bytes = sum(file.stat().st_size for file in folder.iterdir())
 
 
-def check(summaries: list[Summary], raw: Path, params: PrepareParams) -> None:
+def check(summaries: list[Summary], bad: dict[str, str], raw: Path, params: PrepareParams) -> None:
     """Raise InputError where what was found cannot be learnt from.
 
     Photographs that cannot be decoded, unless they are to be skipped, all in one message; a
     split of which nothing is left; a split that needs color and has none.
     """
-    bad = [complaint for summary in summaries for complaint in summary.bad.values()]
     if bad and params.bad_photos == "fail":
-        raise InputError(listed(bad))
+        raise InputError(listed([*bad.values()]))
     for summary in summaries:
         if not summary.photos:
             raise InputError(f"{raw / summary.split}: all {len(summary.bad)} photographs are bad")
@@ -121,8 +120,8 @@ def main() -> None:
     with replacing(paths.train, paths.val, paths.test) as folders:
         for summary, (photos, _), folder in zip(summaries, found, folders, strict=True):
             prepare_split(paths.raw, summary, photos, folder)
-        check(summaries, paths.raw, params)
-    bad = {name: complaint for summary in summaries for name, complaint in summary.bad.items()}
+        bad = {name: complaint for summary in summaries for name, complaint in summary.bad.items()}
+        check(summaries, bad, paths.raw, params)
     # Escaped, since these names may be why; the complaints are Pillow's and change with it.
     write_text(paths.skipped, "".join(f"{ascii(name)[1:-1]}\n" for name in bad))
     counts = {
