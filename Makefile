@@ -6,7 +6,9 @@ QUIETLY := --disable-pip-version-check --quiet
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint coverage verify constraints
+DATA ?= data/raw/sample
+
+.PHONY: help repro test lint coverage verify bench constraints
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -28,6 +30,10 @@ lint: $(VENV)/installed ## check format, style and types
 
 verify: $(VENV)/installed ## rebuild the committed pipeline from nothing and compare every hash
 	python verify.py
+
+bench: $(VENV)/installed ## measure speed and memory, on DATA=data/raw/NAME or the sample
+	dvc repro --quiet sample
+	python -m benchmarks.run $(DATA) 2 3
 
 constraints: ## pin what the direct dependencies bring, as a fresh environment gets it now
 	rm -rf $(VENV)-fresh

@@ -17,7 +17,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from colorizer.network import available_device, processor
+from colorizer.device import available_device, processor
 
 # What dvc.lock was made on: the machine and the vector instructions that PyTorch uses there.
 COMMITTED_ON = "x86_64 AVX512"

@@ -1,5 +1,6 @@
 """Arrays on disk: .npy files that are written row by row and read as memory maps."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,12 +39,7 @@ class ArrayWriter:
         self._write_header()
 
     def _write_header(self) -> None:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self._rows, *self._row_shape),
-        }
-        np.lib.format.write_array_header_1_0(self._file, header)
+        _write_header(self._file, self._dtype, (self._rows, *self._row_shape))
 
 
 @contextmanager
@@ -57,10 +53,42 @@ def array_writer(
         writer.finish()
 
 
+def start_array(path: Path, dtype: np.dtype | type, shape: tuple[int, ...]) -> None:
+    """Write a .npy file of zeros, for others to write rows to."""
+    with path.open("wb") as file:
+        _write_header(file, np.dtype(dtype), shape)
+        file.truncate(file.tell() + math.prod(shape) * np.dtype(dtype).itemsize)
+
+
+def write_rows(path: Path, first: int, rows: np.ndarray) -> None:
+    """Write rows to an array from `start_array`, from row `first` on, converted to its type.
+
+    An ordinary write too. Several processes may write to one array at once.
+    """
+    array = open_array(path)
+    if rows.shape[1:] != array.shape[1:] or first + len(rows) > len(array):
+        raise ValueError(f"rows {first}.. of {rows.shape} do not fit into {array.shape}")
+    with path.open("r+b") as file:
+        file.seek(array.offset + first * array.strides[0])  # type: ignore[attr-defined]
+        file.write(np.ascontiguousarray(rows, array.dtype).data)
+
+
 def open_array(path: Path) -> np.ndarray:
-    """Open a .npy file as a read-only memory map. Raises InputError where that fails."""
+    """Open a .npy file as a memory map. Raises InputError where that fails.
+
+    What is written to it never reaches the file (copy on write, as PyTorch asks for).
+    """
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        return np.lib.format.open_memmap(path, mode="c")
     except (OSError, ValueError, OverflowError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path}: cannot be read as an array ({reason})") from None
+
+
+def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    header = {
+        "descr": np.lib.format.dtype_to_descr(dtype),
+        "fortran_order": False,
+        "shape": shape,
+    }
+    np.lib.format.write_array_header_1_0(file, header)

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from colorizer.device import processor
 from colorizer.files import replacing
-from colorizer.network import processor
 from colorizer.params import Section
 from colorizer.training import Epoch
 
@@ -21,14 +21,13 @@ from colorizer.training import Epoch
 Origin = dict[str, str]
 
 
-def origin(sections: Mapping[str, Section], folders: list[Path], device: torch.device) -> Origin:
-    """Digests of the params, of the data in `folders`, of the project's code and of PyTorch.
+def origin(sections: Mapping[str, Section], files: list[Path], device: torch.device) -> Origin:
+    """Digests of the params, of the data in `files`, of the project's code and of PyTorch.
 
     The code is every module of the project that is loaded, the machine the kind of processor
     and the versions of what computes on it.
     """
     params = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    files = [path for folder in folders for path in sorted(folder.iterdir())]
     machine = f"{processor(device)}, torch {torch.__version__}, numpy {np.__version__}"
     return {
         "params": _digest(json.dumps(params, sort_keys=True).encode()),

@@ -1,12 +1,9 @@
 """The networks: from the gray of a picture to its rgb, both on [-1, 1]."""
 
 import json
-import os
-import platform
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
 from pydantic import AfterValidator, Field
 from safetensors import SafetensorError, safe_open
@@ -14,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from colorizer.errors import InputError
+from colorizer.layers import BatchNorm2d, Conv2d
 from colorizer.params import Section, validated
 
 CONFIGURATION = "network"  # key of the model file's metadata
@@ -45,45 +43,27 @@ class ConvStack(nn.Sequential):
 
     def __init__(self, params: ModelParams) -> None:
         """Build the network with PyTorch's initial weights, drawn from its global generator."""
-
-        def convolution(inputs: int, outputs: int) -> nn.Conv2d:
-            return nn.Conv2d(inputs, outputs, params.kernel_size, padding="same")
-
         layers: list[nn.Module] = []
         channels = 1
         for _ in range(params.conv_layers - 1):
-            layers.append(convolution(channels, params.kernels))
+            layers.append(Conv2d(channels, params.kernels, params.kernel_size))
             if params.batch_norm:
-                layers.append(nn.BatchNorm2d(params.kernels))
-            layers.append(nn.ReLU())
+                layers.append(BatchNorm2d(params.kernels))
+            layers.append(nn.ReLU(inplace=True))
             channels = params.kernels
-        layers.append(convolution(channels, 3))
+        layers.append(Conv2d(channels, 3, params.kernel_size))
         if params.tanh:
             layers.append(nn.Tanh())
         super().__init__(*layers)
         self.params = params
-        # Pixel after pixel in memory, as the arrays on disk are: no batch needs to be rearranged.
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def scaled(levels: np.ndarray, network: nn.Module) -> Tensor:
-    """0..255 to [-1, 1], on the network's device: uint8 array to float32 tensor of its shape."""
-    device = next(network.parameters()).device
-    return torch.from_numpy(levels).to(device).float().div_(127.5).sub_(1)
+def scaled(levels: Tensor) -> Tensor:
+    """Pictures as networks see them: 0..255 to [-1, 1], channels first but last in memory.
 
-
-def available_device() -> torch.device:
-    """The first CUDA device, or the CPU where there is none."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def processor(device: torch.device) -> str:
-    """The kind of processor, as far as floating point goes: on another, sums round otherwise."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    kind = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
-    return f"{kind}, oneDNN up to {limit}" if limit else kind
+    uint8 (n, H, W, C) to float32 (n, C, H, W), on the same device.
+    """
+    return levels.float().div_(127.5).sub_(1).permute(0, 3, 1, 2)
 
 
 def save_network(path: Path, network: ConvStack) -> None:
@@ -113,4 +93,4 @@ def load_network(path: Path) -> ConvStack:
         network.load_state_dict(weights, assign=True)
     except RuntimeError:
         raise InputError(f"{path}: the weights do not fit the network configuration") from None
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network

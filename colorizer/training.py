@@ -3,22 +3,26 @@
 import copy
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from colorizer.metrics import LARGEST_MSE, ErrorTotals
+from colorizer.device import resident
+from colorizer.error_totals import ErrorTotals
+from colorizer.metrics import LARGEST_MSE
 from colorizer.network import scaled
 from colorizer.params import Section
-from colorizer.prediction import predict
+from colorizer.prediction import PICTURES_AT_ONCE, predict
+from colorizer.ranks import in_step, part, ranks, total
 from colorizer.splits import Split
 
 
 class TrainParams(Section):
     """Section `train` of params.yaml."""
 
+    launcher: Annotated[str, Field(pattern=r"^(python|torchrun( .*)?)$")]
     seed: int = Field(ge=0, lt=2**63)
     threads: int = Field(ge=1, le=1024)
     learning_rate: float = Field(gt=0, le=1e6)
@@ -38,8 +42,23 @@ class Epoch(NamedTuple):
     learning_rate: float
 
 
+class Pictures(NamedTuple):
+    """A split as tensors: gray uint8 (N, H, W) and rgb uint8 (N, H, W, 3)."""
+
+    gray: Tensor
+    rgb: Tensor
+
+    @classmethod
+    def of(cls, split: Split, device: torch.device) -> "Pictures":
+        """On a GPU where they fit, else in the memory maps of the split."""
+        return cls(resident(split.gray, device), resident(split.rgb, device))
+
+
 class Training:
     """A run of the report's recipe: plain SGD on the mean squared error over rgb on [-1, 1].
+
+    On several ranks each learns from its share of every batch, and validates its share, while
+    weights, history and decisions are the same on all.
 
     It goes epoch by epoch, and between two of them `tensors` and `history` are all that there
     is to know: a new Training of the same params that takes them over goes on to the same end,
@@ -50,12 +69,22 @@ class Training:
     white and every weight becomes NaN, so that all who use the network see it.
     """
 
-    def __init__(self, network: nn.Module, params: TrainParams, margin: int) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        params: TrainParams,
+        margin: int,
+        training: Split,
+        validation: Split,
+    ) -> None:
         """Train `network` in place, stopping early on its validation error at `margin`."""
         self.history: list[Epoch] = []
         self._network = network
+        self._learner = in_step(network)
         self._params = params
         self._margin = margin
+        self._training = Pictures.of(training, _device(network))
+        self._validation = Pictures.of(validation, _device(network))
         self._optimizer = torch.optim.SGD(
             network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
         )
@@ -63,13 +92,13 @@ class Training:
         self._order = torch.Generator().manual_seed(params.seed)
         self._best_weights: dict[str, Tensor] = {}
 
-    def run_epoch(self, training: Split, validation: Split) -> Epoch:
+    def run_epoch(self) -> Epoch:
         """Train on each photograph once, then validate."""
-        train_mse = self._learn(training)
+        train_mse = self._learn()
         if not (train_mse <= LARGEST_MSE and self._weights_are_finite()):  # NaN is not <=
             train_mse = LARGEST_MSE
             self._spoil()
-        val_mse, val_margin_error = validate(self._network, validation, self._margin)
+        val_mse, val_margin_error = validate(self._network, self._validation, self._margin)
         number = len(self.history) + 1
         epoch = Epoch(number, train_mse, val_mse, val_margin_error, self._params.learning_rate)
         self.history.append(epoch)
@@ -134,21 +163,25 @@ class Training:
         self._order.set_state(tensors["order"])
         torch.set_rng_state(tensors["generator"])
 
-    def _learn(self, training: Split) -> float:
+    def _learn(self) -> float:
         """Mean squared error over the epoch, each value predicted before its batch was learnt."""
         self._network.train()
-        order = torch.randperm(len(training), generator=self._order).numpy()
-        squared = torch.zeros((), dtype=torch.float64)
-        for start in range(0, len(order), self._params.batch_size):
-            rows = order[start : start + self._params.batch_size]
-            gray = scaled(training.gray[rows], self._network).unsqueeze(1)  # (n, 1, H, W)
-            target = scaled(training.rgb[rows], self._network).permute(0, 3, 1, 2)
-            loss = nn.functional.mse_loss(self._network(gray), target)
+        gray, rgb = self._training
+        device = _device(self._network)
+        order = torch.randperm(len(gray), generator=self._order).to(gray.device)
+        squared = torch.zeros((), dtype=torch.float64, device=device)
+        for batch in order.split(self._params.batch_size):
+            rows = part(batch)
+            target = scaled(rgb.index_select(0, rows).to(device))  # (n, 3, H, W)
+            output = self._learner(scaled(gray.index_select(0, rows).to(device).unsqueeze(-1)))
+            squares = (output - target).square().sum()
+            # Gradients are averaged over the ranks, so that their sum is that of the whole batch.
+            loss = squares * (ranks() / (len(batch) * rgb[0].numel()))
             self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self._optimizer.step()
-            squared = squared.to(loss.device) + loss.detach() * len(rows)
-        return squared.item() / len(order)
+            squared += squares.detach()
+        return total(squared).item() / rgb.numel()
 
     def _weights_are_finite(self) -> bool:
         weights = self._network.state_dict().values()
@@ -165,12 +198,17 @@ def stops_early(errors: Sequence[float], patience: int) -> bool:
     return len(errors) > patience and min(errors[-patience:]) >= min(errors[:-patience])
 
 
-def validate(network: nn.Module, validation: Split, margin: int) -> tuple[float, float]:
-    """Mean squared error on [-1, 1] and margin error of a split, in evaluation mode."""
+def validate(network: nn.Module, validation: Pictures, margin: int) -> tuple[float, float]:
+    """Mean squared error on [-1, 1] and margin error of pictures, in evaluation mode."""
     totals = ErrorTotals([margin])
-    for rows, prediction in predict(network, validation.gray):
-        totals.add(prediction, validation.rgb[rows])
+    gray, rgb = (part(pictures).split(PICTURES_AT_ONCE) for pictures in validation)
+    for prediction, target in zip(predict(network, gray), rgb, strict=True):
+        totals.add(prediction, target.to(prediction.device))
     return totals.mse, totals.margin_errors[0]
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device
 
 
 def _of(owner: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -13,13 +13,15 @@ from tqdm import tqdm
 
 from colorizer.arrays import ArrayWriter, array_writer
 from colorizer.baselines import gray_table, median_table, mode_table, tally_values
+from colorizer.device import available_device, set_up_processor
+from colorizer.error_totals import ErrorTotals
 from colorizer.errors import one_line_errors
 from colorizer.files import replacing, write_metrics, write_series
-from colorizer.metrics import LEVELS, ErrorTotals, MetricParams
-from colorizer.network import available_device, load_network
+from colorizer.metrics import LEVELS, MetricParams
+from colorizer.network import load_network
 from colorizer.params import PARAMS_FILE, Section, read_section
 from colorizer.picture_metrics import PictureTotals
-from colorizer.prediction import predict, to_pictures
+from colorizer.prediction import PICTURES_AT_ONCE, predict, to_pictures
 from colorizer.splits import Split, open_split
 
 
@@ -59,15 +61,18 @@ def evaluate(
     margins = [*range(largest_margin + 1), margin]
     totals = {answer: ErrorTotals(margins) for answer in ("network", *tables)}
     seen = PictureTotals(margin)
+    gray, rgb = (
+        torch.from_numpy(array).split(PICTURES_AT_ONCE)
+        for array in (validation.gray, validation.rgb)
+    )
     with tqdm(total=len(validation), desc="evaluate", unit="photo") as progress:
-        for rows, prediction in predict(network, validation.gray):
-            target = validation.rgb[rows]
+        for prediction, levels, target in zip(predict(network, gray), gray, rgb, strict=True):
             pictures = to_pictures(prediction)
             predictions.append(pictures)
-            seen.add(pictures, target)
-            totals["network"].add(prediction, target)
+            seen.add(pictures, target.numpy())
+            totals["network"].add(prediction.cpu(), target)
             for answer, table in tables.items():
-                totals[answer].add(table[validation.gray[rows]], target)
+                totals[answer].add(torch.from_numpy(table[levels.numpy()]), target)
             progress.update(len(target))
 
     errors = {answer: total.margin_errors for answer, total in totals.items()}
@@ -107,7 +112,7 @@ def main() -> None:
     metric = read_section(PARAMS_FILE, "metric", MetricParams)
     params = read_section(PARAMS_FILE, "evaluate", EvaluateParams)
     training, validation = open_split(paths.train), open_split(paths.val)
-    torch.set_num_threads(params.threads)
+    set_up_processor(params.threads)
     network = load_network(paths.model).to(available_device())
 
     with (

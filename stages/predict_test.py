@@ -10,11 +10,12 @@ from pydantic import Field
 from tqdm import tqdm
 
 from colorizer.arrays import array_writer
+from colorizer.device import available_device, set_up_processor
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import replacing, write_text
-from colorizer.network import available_device, load_network
+from colorizer.network import load_network
 from colorizer.params import PARAMS_FILE, Section, read_section
-from colorizer.prediction import predict, to_pictures
+from colorizer.prediction import PICTURES_AT_ONCE, predict, to_pictures
 from colorizer.splits import open_split
 
 
@@ -53,7 +54,7 @@ def main() -> None:
     params = read_section(PARAMS_FILE, "predict_test", PredictTestParams)
     test = open_split(paths.test)
     chosen = choose_photos(len(test), params)
-    torch.set_num_threads(params.threads)
+    set_up_processor(params.threads)
     network = load_network(paths.model).to(available_device())
 
     with (
@@ -61,7 +62,9 @@ def main() -> None:
         array_writer(partial, np.uint8, test.rgb.shape[1:]) as predictions,
         tqdm(total=len(chosen), desc="predict_test", unit="photo") as progress,
     ):
-        for _, prediction in predict(network, test.gray[chosen]):
+        gray = torch.from_numpy(test.gray)
+        batches = torch.from_numpy(chosen).split(PICTURES_AT_ONCE)
+        for prediction in predict(network, (gray[rows] for rows in batches)):
             predictions.append(to_pictures(prediction))
             progress.update(len(prediction))
     write_text(paths.names, "".join(f"{test.names[index]}\n" for index in chosen))

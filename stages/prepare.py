@@ -1,10 +1,9 @@
 """Turn folders of photographs into gray, rgb and lab arrays."""
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -14,11 +13,13 @@ from colorizer.errors import InputError, one_line_errors
 from colorizer.files import replacing, write_metrics, write_text
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.photos import DataParams, PrepareParams, decode_photo, find_photos, is_gray
-from colorizer.splits import Rows, write_split
+from colorizer.splits import Rows, finish_split, start_split, write_photos
+from colorizer.workers import Workers, available_processors
 
 SPLITS = ("train", "val", "test")
 NEED_COLOR = ("train", "val")
 PHOTOS_AT_ONCE = 64  # 64 photographs of 80x80 are 6 MB of arrays
+MOST_PROCESSES = 16  # each of some 100 MB
 LISTED = 20
 
 
@@ -43,31 +44,49 @@ class Summary:
         )
 
 
-def prepare_split(raw: Path, summary: Summary, found: list[Path], folder: Path) -> None:
+class Outcome(NamedTuple):
+    """How many photographs of some are gray, and what is wrong with those that are bad."""
+
+    gray: int
+    bad: dict[str, str]  # name: what is wrong
+
+
+def decode(raw: Path, names: list[str], size: int, folder: Path, first: int) -> Outcome:
+    """Decode photographs, by their names in the data set, to a split's rows from `first` on.
+
+    Those that cannot be decoded become black.
+    """
+    gray, bad = 0, {}
+    rgb = np.zeros((len(names), size, size, 3), np.uint8)
+    for row, name in enumerate(names):
+        try:
+            rgb[row] = decode_photo(raw / name, size)
+            gray += is_gray(rgb[row])
+        except InputError as error:
+            bad[name] = str(error)
+    write_photos(folder, first, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
+    return Outcome(gray, bad)
+
+
+def prepare_split(
+    workers: Workers, raw: Path, summary: Summary, found: list[Path], folder: Path
+) -> None:
     """Write the arrays of the photographs `found` in raw/SPLIT; complete the summary.
 
     Those that cannot be decoded are left out.
     """
-    split, size = summary.split, summary.size
-
-    def batches(progress: "tqdm[NoReturn]") -> Iterator[Rows]:
-        for start in range(0, len(found), PHOTOS_AT_ONCE):
-            decoded: dict[str, np.ndarray] = {}
-            for path in found[start : start + PHOTOS_AT_ONCE]:
-                name = f"{split}/{path.as_posix()}"
-                try:
-                    decoded[name] = decode_photo(raw / name, size)
-                except InputError as error:
-                    summary.bad[name] = str(error)
-                progress.update()
-            if decoded:
-                rgb = np.stack(list(decoded.values()))
-                summary.photos += len(rgb)
-                summary.gray += sum(map(is_gray, rgb))
-                yield Rows(list(decoded), luma(rgb), rgb, rgb_to_lab(rgb))
-
-    with tqdm(total=len(found), desc=split, unit="photo") as progress:
-        write_split(folder, size, batches(progress))
+    size = summary.size
+    names = [f"{summary.split}/{path.as_posix()}" for path in found]
+    starts = range(0, len(names), PHOTOS_AT_ONCE)
+    calls = ((raw, names[row : row + PHOTOS_AT_ONCE], size, folder, row) for row in starts)
+    start_split(folder, len(names), size)
+    with tqdm(total=len(names), desc=summary.split, unit="photo") as progress:
+        for start, outcome in zip(starts, workers.in_order(decode, calls), strict=True):
+            summary.gray += outcome.gray
+            summary.bad |= outcome.bad
+            progress.update(min(PHOTOS_AT_ONCE, len(names) - start))
+    finish_split(folder, [None if name in summary.bad else name for name in names])
+    summary.photos = len(names) - len(summary.bad)
     summary.bytes = sum(file.stat().st_size for file in folder.iterdir())
 
 
@@ -117,9 +136,12 @@ def main() -> None:
         Summary(split, params.image_size, others=len(others))
         for split, (_, others) in zip(SPLITS, found, strict=True)
     ]
-    with replacing(paths.train, paths.val, paths.test) as folders:
+    with (
+        Workers(min(available_processors(), MOST_PROCESSES)) as workers,
+        replacing(paths.train, paths.val, paths.test) as folders,
+    ):
         for summary, (photos, _), folder in zip(summaries, found, folders, strict=True):
-            prepare_split(paths.raw, summary, photos, folder)
+            prepare_split(workers, paths.raw, summary, photos, folder)
         bad = {name: complaint for summary in summaries for name, complaint in summary.bad.items()}
         check(summaries, bad, paths.raw, params)
     # Escaped, since these names may be why; the complaints are Pillow's and change with it.

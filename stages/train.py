@@ -8,31 +8,35 @@ import torch
 from tqdm import tqdm
 
 from colorizer.checkpoint import Origin, load_checkpoint, origin, save_checkpoint
+from colorizer.device import available_device, set_up_processor
 from colorizer.errors import one_line_errors
 from colorizer.files import replacing, write_metrics, write_series
 from colorizer.metrics import LARGEST_MSE, MetricParams
-from colorizer.network import ConvStack, ModelParams, available_device, save_network
+from colorizer.network import ConvStack, ModelParams, save_network
 from colorizer.params import PARAMS_FILE, read_section
-from colorizer.splits import Split, open_split
+from colorizer.ranks import from_first, joined_ranks, rank
+from colorizer.splits import array_path, open_split
 from colorizer.training import Epoch, Training, TrainParams
+
+LEARNT = ("gray", "rgb")  # the arrays of a split that training reads
 
 
 def resume(run: Training, checkpoint: Path, of: Origin) -> str:
     """Go on from the checkpoint, where it is this run's; say in words what was done."""
-    found = load_checkpoint(checkpoint, of)
+    found = from_first(lambda: load_checkpoint(checkpoint, of))
     if isinstance(found, str):
         return f"starting with epoch 1: {found}"
     run.take_over(*found)
     return f"going on after epoch {len(run.history)}, where an earlier run was interrupted"
 
 
-def train(
-    run: Training, training: Split, validation: Split, epochs: int, after_epoch: Callable[[], None]
-) -> None:
+def run_epochs(run: Training, epochs: int, after_epoch: Callable[[], None]) -> None:
     """Run epochs until training ends, showing how it goes; `after_epoch` saves what there is."""
-    with tqdm(total=epochs, initial=len(run.history), desc="train", unit="epoch") as progress:
+    with tqdm(
+        total=epochs, initial=len(run.history), desc="train", unit="epoch", disable=rank() > 0
+    ) as progress:
         while not run.ended:
-            epoch = run.run_epoch(training, validation)
+            epoch = run.run_epoch()
             after_epoch()
             progress.set_postfix(
                 train_mse=f"{epoch.train_mse:.6f}",
@@ -67,6 +71,40 @@ def report(run: Training, margin: int) -> str:
     )
 
 
+def train(
+    paths: argparse.Namespace, metric: MetricParams, model: ModelParams, params: TrainParams
+) -> None:
+    """Train a network; the first of the ranks writes."""
+    training, validation = open_split(paths.train), open_split(paths.val)
+    torch.manual_seed(params.seed)
+    device = available_device()
+    network = ConvStack(model).to(device)
+    run = Training(network, params, metric.margin, training, validation)
+
+    # Beside the model, and unknown to DVC, which would remove it before it runs this again.
+    checkpoint = paths.model.with_suffix(".checkpoint")
+    sections = {"metric": metric, "model": model, "train": params}
+    data = [array_path(folder, kind) for folder in (paths.train, paths.val) for kind in LEARNT]
+    of = from_first(lambda: origin(sections, data, device))
+    started = resume(run, checkpoint, of)
+
+    def after_epoch() -> None:
+        if rank() == 0:
+            save_checkpoint(checkpoint, of, run.tensors(), run.history)
+            write_series(paths.history, Epoch._fields, run.history)
+
+    if rank() == 0:
+        print(started)
+    run_epochs(run, params.epochs, after_epoch)
+    if rank() == 0:
+        with replacing(paths.model) as (partial,):
+            save_network(partial, network)
+        write_series(paths.history, Epoch._fields, run.history)
+        write_metrics(paths.metrics, run_metrics(run))
+        checkpoint.unlink(missing_ok=True)
+        print(report(run, metric.margin))
+
+
 def main() -> None:
     """Train, writing the history as it happens."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -79,32 +117,10 @@ def main() -> None:
     metric = read_section(PARAMS_FILE, "metric", MetricParams)
     model = read_section(PARAMS_FILE, "model", ModelParams)
     params = read_section(PARAMS_FILE, "train", TrainParams)
-    training, validation = open_split(paths.train), open_split(paths.val)
 
-    torch.set_num_threads(params.threads)
-    torch.use_deterministic_algorithms(True)
-    torch.manual_seed(params.seed)
-    device = available_device()
-    network = ConvStack(model).to(device)
-    run = Training(network, params, metric.margin)
-
-    # Beside the model, and unknown to DVC, which would remove it before it runs this again.
-    checkpoint = paths.model.with_suffix(".checkpoint")
-    sections = {"metric": metric, "model": model, "train": params}
-    of = origin(sections, [paths.train, paths.val], device)
-    print(resume(run, checkpoint, of))
-
-    def after_epoch() -> None:
-        save_checkpoint(checkpoint, of, run.tensors(), run.history)
-        write_series(paths.history, Epoch._fields, run.history)
-
-    train(run, training, validation, params.epochs, after_epoch)
-    with replacing(paths.model) as (partial,):
-        save_network(partial, network)
-    write_series(paths.history, Epoch._fields, run.history)
-    write_metrics(paths.metrics, run_metrics(run))
-    checkpoint.unlink(missing_ok=True)
-    print(report(run, metric.margin))
+    set_up_processor(params.threads)
+    with joined_ranks(available_device()):
+        train(paths, metric, model, params)
 
 
 if __name__ == "__main__":

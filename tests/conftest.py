@@ -13,7 +13,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from colorizer.color import luma, rgb_to_lab
-from colorizer.splits import Rows, Split, open_split, write_split
+from colorizer.splits import Rows, Split, finish_split, open_split, start_split, write_photos
 
 # The same examples in each run, however slow the machine is.
 settings.register_profile("same", deadline=None, derandomize=True)
@@ -58,6 +58,7 @@ def small_params() -> dict[str, dict[str, Any]]:
             "tanh": False,
         },
         "train": {
+            "launcher": "python",
             "seed": 483,
             "threads": 1,
             "learning_rate": 0.1,
@@ -90,7 +91,9 @@ def make_split(tmp_path: Path) -> Callable[..., Split]:
     def make(rgb: np.ndarray, name: str = "split") -> Split:
         folder = tmp_path / name
         names = [f"{name}/{number}.png" for number in range(len(rgb))]
-        write_split(folder, rgb.shape[1], [Rows(names, luma(rgb), rgb, rgb_to_lab(rgb))])
+        start_split(folder, len(rgb), rgb.shape[1])
+        write_photos(folder, 0, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
+        finish_split(folder, names)
         return open_split(folder)
 
     return make

@@ -76,7 +76,8 @@ def test_params_are_the_sections_that_the_stage_reads(stage):
 @each_stage
 def test_paths_in_the_command_are_its_deps_and_outputs(stage):
     command = STAGES[stage]["cmd"].split()
-    assert command[:3] == ["python", "-m", f"stages.{stage}"]
+    launcher = "${train.launcher}" if stage == "train" else "python"
+    assert command[:3] == [launcher, "-m", f"stages.{stage}"]
     paths = [*data_deps(stage), *outputs(stage)]
     assert sorted(command[3:]) == sorted(paths)
 

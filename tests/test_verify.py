@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from colorizer.network import processor
+from colorizer.device import processor
 from tests.conftest import REPOSITORY
 from verify import (
     COMMITTED_ON,

@@ -22,8 +22,9 @@ def test_reads_a_memory_map(tmp_path):
     np.save(tmp_path / "x.npy", np.arange(6).reshape(2, 3))
     array = open_array(tmp_path / "x.npy")
     assert isinstance(array, np.memmap)
-    assert not array.flags.writeable
     np.testing.assert_array_equal(array, [[0, 1, 2], [3, 4, 5]])
+    array[0, 0] = 9  # in memory only
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), [[0, 1, 2], [3, 4, 5]])
 
 
 def test_rows_of_another_shape_are_a_defect(tmp_path):

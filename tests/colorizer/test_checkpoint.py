@@ -59,17 +59,18 @@ def test_no_checkpoint_and_a_broken_one_are_said(path):
 
 def test_the_origin_tells_params_and_data_apart(tmp_path):
     (tmp_path / "train").mkdir()
-    (tmp_path / "train/gray.npy").write_bytes(b"1")
+    files = [tmp_path / "train/gray.npy"]
+    files[0].write_bytes(b"1")
 
     def now(margin: int = 12) -> dict[str, str]:
-        return origin({"metric": MetricParams(margin=margin)}, [tmp_path / "train"], CPU)
+        return origin({"metric": MetricParams(margin=margin)}, files, CPU)
 
     first = now()
     assert now() == first
     assert changed(now(margin=6), first) == {"params"}
     (tmp_path / "train/gray.npy").write_bytes(b"2")
     assert changed(now(), first) == {"data"}
-    (tmp_path / "train/gray.npy").rename(tmp_path / "train/rgb.npy")
+    files[0] = files[0].rename(tmp_path / "train/rgb.npy")
     assert changed(now(), first) == {"data"}
 
 

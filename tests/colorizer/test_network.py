@@ -1,6 +1,5 @@
 import json
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -73,8 +72,9 @@ def test_tanh_keeps_predictions_in_range():
 
 
 def test_levels_become_the_scale_of_the_networks():
-    levels = np.array([0, 51, 255], np.uint8)
-    torch.testing.assert_close(scaled(levels, build()), torch.tensor([-1, -0.6, 1]))
+    levels = torch.tensor([0, 51, 255, 102], dtype=torch.uint8).view(1, 2, 1, 2)  # (n, H, W, C)
+    expected = torch.tensor([-1, 1, -0.6, -0.2]).view(1, 2, 2, 1)  # (n, C, H, W)
+    torch.testing.assert_close(scaled(levels), expected)
 
 
 @given(

@@ -3,7 +3,9 @@ import pytest
 
 from colorizer.color import luma, rgb_to_lab
 from colorizer.errors import InputError
-from colorizer.splits import Rows, open_split, write_split
+from colorizer.splits import Rows, finish_split, open_split, start_split, write_photos
+
+EXPECTED = ["gray.npy", "lab.npy", "names.txt", "rgb.npy"]
 
 
 @pytest.fixture
@@ -24,19 +26,40 @@ def test_arrays_are_read_from_the_disk_when_they_are_used(make_split, rgb):
     split = make_split(rgb)
     for array in (split.gray, split.rgb, split.lab):
         assert isinstance(array, np.memmap)
-        assert not array.flags.writeable
 
 
-def test_bytes_do_not_depend_on_the_batches(tmp_path, rgb):
-    names = list("abcde")
+def write(folder, rgb, batches, names) -> None:
+    start_split(folder, len(rgb), 16)
+    for batch in batches:
+        some = rgb[batch]
+        write_photos(folder, batch.start, Rows(luma(some), some, rgb_to_lab(some)))
+    finish_split(folder, names)
 
-    def rows(which):
-        return Rows(names[which], luma(rgb[which]), rgb[which], rgb_to_lab(rgb[which]))
 
-    write_split(tmp_path / "one", 16, [rows(slice(5))])
-    write_split(tmp_path / "three", 16, map(rows, (slice(2), slice(2, 3), slice(3, 5))))
-    for path in (tmp_path / "one").iterdir():
-        assert path.read_bytes() == (tmp_path / "three" / path.name).read_bytes()
+def same_files(one, other) -> bool:
+    files = sorted(path.name for path in one.iterdir())
+    assert files == sorted(path.name for path in other.iterdir()) == EXPECTED
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
+
+
+def test_bytes_do_not_depend_on_the_batches_nor_on_their_order(tmp_path, rgb):
+    write(tmp_path / "one", rgb, [slice(0, 5)], list("abcde"))
+    write(tmp_path / "three", rgb, [slice(3, 5), slice(0, 2), slice(2, 3)], list("abcde"))
+    assert same_files(tmp_path / "one", tmp_path / "three")
+
+
+def test_rows_without_a_name_are_taken_out(tmp_path, rgb):
+    write(tmp_path / "five", rgb, [slice(0, 5)], ["a", None, "c", "d", None])
+    write(tmp_path / "three", rgb[[0, 2, 3]], [slice(0, 3)], ["a", "c", "d"])
+    assert same_files(tmp_path / "five", tmp_path / "three")
+
+
+def test_rows_that_do_not_fit_are_a_defect(tmp_path, rgb):
+    start_split(tmp_path / "split", 4, 16)
+    for first, size in ((0, 16), (4, 16), (0, 8)):
+        some = rgb[:, :size, :size]
+        with pytest.raises(ValueError, match="do not fit"):
+            write_photos(tmp_path / "split", first, Rows(luma(some), some, rgb_to_lab(some)))
 
 
 @pytest.mark.parametrize("name", ["gray", "rgb", "lab"])

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -6,10 +5,12 @@ from hypothesis import strategies as st
 
 from colorizer.network import ConvStack, ModelParams
 from colorizer.prediction import predict
-from colorizer.training import Training, TrainParams, stops_early, validate
+from colorizer.training import Pictures, Training, TrainParams, stops_early, validate
 from tests.conftest import draw_photos
 
+CPU = torch.device("cpu")
 PARAMS = {
+    "launcher": "python",
     "seed": 7,
     "threads": 1,
     "learning_rate": 0.1,
@@ -36,14 +37,14 @@ def build(seed: int = 0, **changes) -> ConvStack:
     return ConvStack(ModelParams(**(params | changes)))
 
 
-def start(network, **changes) -> Training:
-    return Training(network, TrainParams(**(PARAMS | changes)), margin=12)
+def start(network, training, validation, **changes) -> Training:
+    return Training(network, TrainParams(**(PARAMS | changes)), 12, training, validation)
 
 
 def run(network, training, validation, **changes) -> Training:
-    result = start(network, **changes)
+    result = start(network, training, validation, **changes)
     while not result.ended:
-        result.run_epoch(training, validation)
+        result.run_epoch()
     result.keep_best()
     return result
 
@@ -111,7 +112,7 @@ def test_the_network_kept_is_that_of_the_best_epoch(training, validation):
     errors = [epoch.val_margin_error for epoch in result.history]
     assert result.best == result.history[errors.index(min(errors))]
     assert result.best != result.history[-1], "the case needs a best epoch before the last"
-    mse, margin_error = validate(network, validation, 12)
+    mse, margin_error = validate(network, Pictures.of(validation, CPU), 12)
     assert (mse, margin_error) == (result.best.val_mse, result.best.val_margin_error)
 
 
@@ -131,8 +132,8 @@ def test_a_diverged_run_stops_with_the_errors_of_black_for_white(training, valid
     assert len(result.history) < 9
     assert result.history[-1][1:4] == (4.0, 4.0, 1.0)
     assert all(epoch.train_mse <= 4 for epoch in result.history)
-    for _, prediction in predict(network, validation.gray):
-        assert np.isnan(prediction).all()
+    (prediction,) = predict(network, [torch.from_numpy(validation.gray)])
+    assert prediction.isnan().all()
 
 
 # The second optimizer has a state of its own, which the report's has not.
@@ -146,18 +147,18 @@ def test_a_run_goes_on_where_another_was_interrupted(
     whole_network = build(batch_norm=True)
     whole = run(whole_network, training, validation, **options)
 
-    first = start(build(batch_norm=True), **options)
+    first = start(build(batch_norm=True), training, validation, **options)
     for _ in range(interrupted_after):
-        first.run_epoch(training, validation)
+        first.run_epoch()
     tensors = {name: tensor.clone() for name, tensor in first.tensors().items()}
     history = list(first.history)
 
     network = build(seed=99, batch_norm=True)
-    second = start(network, **options)
+    second = start(network, training, validation, **options)
     second.take_over(tensors, history)
     torch.testing.assert_close(second.tensors(), tensors, rtol=0, atol=0)
     while not second.ended:
-        second.run_epoch(training, validation)
+        second.run_epoch()
     second.keep_best()
     assert second.history == whole.history
     for name, weight in network.state_dict().items():
@@ -179,9 +180,9 @@ def test_batch_norm_learns_from_training_images_and_no_others(training, validati
     statistics = []
     for held_out in (validation, other):
         network = build(batch_norm=True)
-        started = start(network)
+        started = start(network, training, held_out)
         for _ in range(2):
-            started.run_epoch(training, held_out)
+            started.run_epoch()
         statistics.append(network[1].running_mean)
         assert network[1].num_batches_tracked == 3 * 2
     assert torch.equal(*statistics)
@@ -189,7 +190,7 @@ def test_batch_norm_learns_from_training_images_and_no_others(training, validati
 
 
 def test_validation_is_one_total_not_a_mean_of_batches(validation, monkeypatch):
-    network = build()
-    whole = validate(network, validation, 12)
-    monkeypatch.setattr("colorizer.prediction.PICTURES_AT_ONCE", 4)  # batches of 4 and 2
-    assert validate(network, validation, 12) == pytest.approx(whole, abs=1e-6)
+    network, pictures = build(), Pictures.of(validation, CPU)
+    whole = validate(network, pictures, 12)
+    monkeypatch.setattr("colorizer.training.PICTURES_AT_ONCE", 4)  # batches of 4 and 2
+    assert validate(network, pictures, 12) == pytest.approx(whole, abs=1e-6)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from colorizer.baselines import gray_table, median_table, mode_table, tally_values
@@ -35,7 +36,8 @@ def evaluate(run):
 def test_the_metrics_follow_from_the_saved_network(evaluate):
     measured = evaluate()
     split = open_split(Path(VAL))
-    prediction = np.concatenate([p for _, p in predict(load_network(Path(MODEL)), split.gray)])
+    (output,) = predict(load_network(Path(MODEL)), [torch.from_numpy(split.gray)])
+    prediction = output.numpy()
     distance = np.abs(prediction.astype(np.float64) - split.rgb)
     assert measured["margin_error"] == pytest.approx((distance >= 12).mean(), abs=1e-6)
     assert measured["mse"] == pytest.approx((distance**2).mean() / 127.5**2, abs=1e-6)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from colorizer.errors import InputError
 from colorizer.network import load_network
@@ -25,7 +26,7 @@ def test_pictures_and_names_are_in_one_order(colored):
     assert (pictures.dtype, pictures.shape) == (np.uint8, (3, 16, 16, 3))
     test = open_split(Path(TEST))
     assert names == sorted(set(names))
-    ((_, prediction),) = predict(load_network(Path(MODEL)), test.gray)
+    (prediction,) = predict(load_network(Path(MODEL)), [torch.from_numpy(test.gray)])
     expected = dict(zip(test.names, to_pictures(prediction), strict=True))
     for picture, name in zip(pictures, names, strict=True):
         np.testing.assert_array_equal(picture, expected[name])

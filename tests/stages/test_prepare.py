@@ -30,6 +30,20 @@ def test_writes_the_photographs_in_order(prepare, raw, capsys):
     assert "test: 4 photographs of 16x16 pixels, 100.0% gray" in said
 
 
+def test_bytes_do_not_depend_on_the_number_of_processes(prepare, raw, params, monkeypatch):
+    monkeypatch.setattr("stages.prepare.PHOTOS_AT_ONCE", 2)
+    (raw / "train/images/3.png").write_bytes(b"no picture")
+    params["prepare"]["bad_photos"] = "skip"
+    contents = []
+    for processes in (1, 2, 5):
+        monkeypatch.setattr("stages.prepare.available_processors", lambda count=processes: count)
+        prepare()
+        files = [path for output in PREPARED for path in sorted(Path(output).glob("*"))]
+        contents.append({path: path.read_bytes() for path in files})
+    assert contents[0] == contents[1] == contents[2]
+    assert len(contents[0]) == 3 * 4
+
+
 def test_other_sizes_are_resized(prepare, params):
     params["prepare"]["image_size"] = 24
     prepare()

@@ -5,8 +5,8 @@ import torch
 
 from colorizer.errors import InputError
 from colorizer.network import load_network
-from colorizer.splits import Split, open_split
-from colorizer.training import Epoch, Training, validate
+from colorizer.splits import open_split
+from colorizer.training import Epoch, Pictures, Training, validate
 from tests.stages.conftest import HISTORY, METRICS, MODEL, VAL, metrics, series
 
 
@@ -33,7 +33,8 @@ def test_writes_model_metrics_and_history(run, capsys):
 def test_the_reloaded_model_has_the_validation_error_that_training_reported(run, params):
     params["model"]["batch_norm"] = True
     run("train")
-    mse, margin_error = validate(load_network(Path(MODEL)), open_split(Path(VAL)), 12)
+    validation = Pictures.of(open_split(Path(VAL)), torch.device("cpu"))
+    mse, margin_error = validate(load_network(Path(MODEL)), validation, 12)
     assert metrics(METRICS)["val_margin_error"] == round(margin_error, 6)
     assert metrics(METRICS)["val_mse"] == round(mse, 6)
 
@@ -50,9 +51,9 @@ def test_the_history_grows_as_training_goes_on(run, monkeypatch):
     lengths = []
     run_epoch = Training.run_epoch
 
-    def counted(self: Training, *splits: Split) -> Epoch:
+    def counted(self: Training) -> Epoch:
         lengths.append(len(series(HISTORY)) if Path(HISTORY).exists() else 0)
-        return run_epoch(self, *splits)
+        return run_epoch(self)
 
     monkeypatch.setattr(Training, "run_epoch", counted)
     run("train")

@@ -1,0 +1,284 @@
+"""Measure how fast the pipeline is, and how much memory it takes; print tables in Markdown.
+
+Everything that is compared runs in turn, several times, on one data set.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ruamel.yaml import YAML
+from tqdm import tqdm
+
+from benchmarks.epoch import SEED
+from benchmarks.measure import Cost, measure
+from colorizer.photos import find_photos
+
+ROOT = Path(__file__).parents[1]
+SPLITS = ("train", "val", "test")
+PREPARED = ("train", "val", "test", "skipped.txt", "prepare.json")
+TRAINED = ("train", "val", "model.safetensors", "train.json", "history.csv")
+STAGES = ("sample", "prepare", "train", "evaluate", "predict_test", "plot")
+# conv layers, kernels, batch norm: the report's configurations.
+NETWORKS = ((1, 8, 0), (2, 2, 0), (2, 8, 0), (2, 16, 0), (4, 4, 0), (4, 8, 0), (2, 8, 1))
+EPOCHS = {"reference": 2, "ours": 4}  # the first of each is not counted
+MEMORY_AT = (5_000, 50_000)  # photographs
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A table in Markdown."""
+    lines = [f"\n{title}\n", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Median, and in brackets the smallest and the largest."""
+    median = statistics.median(values)
+    return f"{median:.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})"
+
+
+def epochs(raw: Path, prepared: Path, threads: int, times: int) -> Iterator[list[object]]:
+    """Seconds per epoch of both loops, for each network a row."""
+    for network in tqdm(NETWORKS, desc="epochs"):
+        pairs = []
+        for _ in range(times):
+            costs = {}
+            for loop, data in (("reference", raw), ("ours", prepared)):
+                arguments = [data, *network, threads, EPOCHS[loop]]
+                costs[loop] = epoch_cost([loop, *map(str, arguments)])
+            pairs.append(costs)
+        conv_layers, kernels, batch_norm = network
+        seconds = {loop: [pair[loop][0] for pair in pairs] for loop in EPOCHS}
+        ratios = [theirs / ours for theirs, ours in zip(*seconds.values(), strict=True)]
+        yield [
+            f"{conv_layers} conv"
+            + (f", {kernels} kernels" if conv_layers > 1 else "")
+            + (", batch norm" if batch_norm else ""),
+            *(spread(seconds[loop], 2) for loop in EPOCHS),
+            f"**{spread(ratios, 1)}**",
+            medians(pairs, 1),
+            medians(pairs, 2),
+        ]
+
+
+def medians(pairs: Sequence[Mapping[str, tuple[float, ...]]], which: int) -> str:
+    """The reference's median of a figure, and ours."""
+    return " / ".join(
+        f"{statistics.median(pair[loop][which] for pair in pairs):.0f}" for loop in EPOCHS
+    )
+
+
+def epoch_cost(arguments: list[str]) -> tuple[float, float, float]:
+    """Median seconds of the counted epochs, peak memory in MB, thousands of page faults a run."""
+    cost = measure(["-m", "benchmarks.epoch", *arguments], ROOT)
+    seconds = json.loads(cost.output)["seconds"][1:]
+    return statistics.median(seconds), cost.anonymous / 1e6, cost.faults / 1e3
+
+
+@contextmanager
+def workplace(**changes: object) -> Iterator[Path]:
+    """A folder with params.yaml, where sections may be changed."""
+    with TemporaryDirectory() as folder:
+        params = YAML().load(ROOT / "params.yaml")
+        for section, values in changes.items():
+            params[section].update(values)
+        YAML().dump(params, Path(folder) / "params.yaml")
+        yield Path(folder)
+
+
+def prepare(folder: Path, raw: Path) -> Cost:
+    """Prepare a data set into a folder."""
+    return measure(["-m", "stages.prepare", str(raw), *PREPARED], folder)
+
+
+@contextmanager
+def one_processor() -> Iterator[None]:
+    """Let what is started in the block run on one processor only."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def stages(raw: Path, folder: Path, times: int) -> Iterator[list[object]]:
+    """Photographs per second of the stages that take long, a row each."""
+    photos = {split: len(find_photos(raw / split)[0]) for split in SPLITS}
+    alone, together = [], []
+    for _ in tqdm(range(times), desc="prepare"):
+        with one_processor():
+            alone.append(prepare(folder, raw).seconds)
+        together.append(prepare(folder, raw).seconds)
+    total = sum(photos.values())
+    yield ["prepare, 1 process", spread([total / s for s in alone], 0), ""]
+    ratios = [one / all_ for one, all_ in zip(alone, together, strict=True)]
+    processors = len(os.sched_getaffinity(0))
+    yield [
+        f"prepare, {processors} processes",
+        spread([total / s for s in together], 0),
+        f"{spread(ratios, 2)} times one",
+    ]
+    measure(["-m", "stages.train", *TRAINED], folder)
+    commands = {
+        "evaluate": (
+            ["train", "val", "model.safetensors", "val.npy", "evaluate.json", "curve.csv"],
+            photos["val"],
+        ),
+        "predict_test": (["test", "model.safetensors", "test.npy", "names.txt"], photos["test"]),
+    }
+    for stage, (arguments, count) in commands.items():
+        costs = [measure(["-m", f"stages.{stage}", *arguments], folder) for _ in range(times)]
+        rates = [count / cost.seconds for cost in costs]
+        yield [stage, spread(rates, 0), "with start-up"]
+
+
+def startup(times: int) -> Iterator[list[object]]:
+    """Seconds that it takes to import a stage, a row each."""
+    for stage in STAGES:
+        costs = [measure(["-c", f"import stages.{stage}"], ROOT) for _ in range(times)]
+        yield [stage, spread([cost.seconds for cost in costs], 2)]
+
+
+def memory(raw: Path) -> Iterator[list[object]]:
+    """Peak memory of stages at two sizes of a data set, a row each."""
+    sources = {
+        split: [raw / split / path for path in find_photos(raw / split)[0]] for split in SPLITS
+    }
+    most: dict[str, list[float]] = {}
+    for count in tqdm(MEMORY_AT, desc="memory"):
+        changes = {"train": {"epochs": 1}, "predict_test": {"count": "all"}}
+        with workplace(**changes) as folder:
+            for split, paths in sources.items():
+                (folder / "raw" / split).mkdir(parents=True)
+                for number in range(count if split != "val" else count // 5):
+                    path = paths[number % len(paths)]
+                    (folder / "raw" / split / f"{number}{path.suffix}").symlink_to(path.resolve())
+            for stage, cost in {
+                "prepare": prepare(folder, folder / "raw"),
+                "train": measure(["-m", "stages.train", *TRAINED], folder),
+                "evaluate": measure(
+                    [
+                        *("-m", "stages.evaluate", "train", "val", "model.safetensors"),
+                        *("val.npy", "evaluate.json", "curve.csv"),
+                    ],
+                    folder,
+                ),
+                "predict_test": measure(
+                    ["-m", "stages.predict_test", "test", "model.safetensors", "t.npy", "n.txt"],
+                    folder,
+                ),
+            }.items():
+                most.setdefault(stage, []).append(cost.anonymous / 1e6)
+    for stage, (few, many) in most.items():
+        yield [stage, f"{few:.0f}", f"{many:.0f}", f"{many / few:.2f}"]
+
+
+def sweep(prepared: Path, times: int) -> Iterator[list[object]]:
+    """Epochs per second of several runs at once, processors shared out among them, a row each."""
+    processors = len(os.sched_getaffinity(0))
+    shares = [workers for workers in range(1, processors + 1) if processors % workers == 0]
+    network, count = ["2", "16", "0"], 6
+    rates: dict[int, list[float]] = {workers: [] for workers in shares}
+    for _ in tqdm(range(times), desc="sweep"):
+        for workers in shares:
+            arguments = ["ours", str(prepared), *network, str(processors // workers), str(count)]
+            runs = [
+                subprocess.Popen(
+                    [sys.executable, "-m", "benchmarks.epoch", *arguments],
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                for _ in range(workers)
+            ]
+            outputs = [json.loads(run.communicate()[0])["seconds"][1:] for run in runs]
+            rates[workers].append(sum(1 / statistics.median(seconds) for seconds in outputs))
+    for workers in shares:
+        ratios = [a / b for a, b in zip(rates[workers], rates[1], strict=True)]
+        yield [workers, processors // workers, spread(rates[workers], 2), spread(ratios, 2)]
+
+
+def dvc(times: int) -> Iterator[list[object]]:
+    """What DVC adds to the stages of the committed pipeline, in a clone, a row each."""
+    rows: dict[str, list[float]] = {}
+    with TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        call(["git", "clone", "--quiet", str(ROOT), str(clone)], ROOT)
+        for dpi in tqdm(range(60, 60 + times), desc="dvc"):
+            whole = call(["dvc", "repro", "--force"], clone)
+            commands = commands_of(clone)
+            alone = [call([sys.executable, *command[1:]], clone) for command in commands]
+            nothing = call(["dvc", "repro"], clone)
+            call(["dvc", "exp", "run", "--queue", "--set-param", f"plot.dpi={dpi}"], clone)
+            queued = call(["dvc", "exp", "run", "--run-all"], clone)
+            for what, seconds in {
+                "`dvc repro --force`, beyond its stages": whole - sum(alone),
+                "`dvc repro` with nothing to do": nothing,
+                "one queued experiment, beyond its stage": queued - alone[-1],
+            }.items():
+                rows.setdefault(what, []).append(seconds)
+    for what, measured in rows.items():
+        yield [what, spread(measured, 1)]
+
+
+def commands_of(clone: Path) -> list[list[str]]:
+    """The commands of a pipeline that has run, in their order."""
+    lock = YAML(typ="safe").load(clone / "dvc.lock")["stages"]
+    return [lock[stage]["cmd"].split() for stage in STAGES]
+
+
+def call(command: list[str], folder: Path) -> float:
+    """Run a command, showing nothing unless it fails; the seconds that it took."""
+    started = time.perf_counter()
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("raw", type=Path, help="data set to measure on")
+    parser.add_argument("threads", type=int, help="of our training; the reference takes its own")
+    parser.add_argument("times", type=int, help="how often each thing is measured")
+    given = parser.parse_args()
+    raw, times = given.raw.resolve(), given.times
+    with workplace(train={"epochs": 1}) as folder:
+        prepare(folder, raw)
+        print(
+            table(
+                f"Seconds per epoch on {raw.name}, {given.threads} threads, seed {SEED}:",
+                ["network", "the report's way", "ours", "ratio", "MB", "1000 page faults"],
+                [*epochs(raw, folder, given.threads, times)],
+            ),
+            table(
+                f"Photographs per second on {raw.name}:",
+                ["stage", "photographs/s", ""],
+                [*stages(raw, folder, times)],
+            ),
+            table(
+                f"Runs at once (2 conv, 16 kernels), on {raw.name}:",
+                ["runs", "threads each", "epochs/s together", "times one run"],
+                [*sweep(folder, times)],
+            ),
+            table(
+                "Peak memory, anonymous pages, MB:",
+                ["stage", *(f"{count} photographs" for count in MEMORY_AT), "ratio"],
+                [*memory(raw)],
+            ),
+            table("Seconds to import a stage:", ["stage", "seconds"], [*startup(times)]),
+            table("Seconds of DVC, on the sample:", ["what", "seconds"], [*dvc(times)]),
+            sep="\n",
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Faster, but the same: our training against the report's way of working."""
+
+from itertools import islice
+
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.reference import build, epochs
+from colorizer.network import ConvStack, ModelParams
+from colorizer.training import Training, TrainParams
+from tests.conftest import draw_photos
+
+SEED = 3
+
+
+@pytest.mark.parametrize(
+    ("conv_layers", "kernels", "batch_norm"),
+    [(1, 8, False), (2, 2, False), (2, 16, False), (4, 8, False), (2, 8, True)],
+)
+def test_our_losses_are_those_of_the_reference_loop(
+    make_split, tmp_path, conv_layers, kernels, batch_norm
+):
+    splits, paths = {}, {}
+    for seed, (name, count) in enumerate({"train": 40, "val": 20}.items()):
+        photos = draw_photos(count, seed)
+        splits[name] = make_split(photos, name)
+        paths[name] = [tmp_path / f"{name}-{number}.png" for number in range(count)]
+        for path, rgb in zip(paths[name], photos, strict=True):
+            Image.fromarray(rgb).save(path)
+
+    torch.manual_seed(SEED)
+    reference = build(conv_layers, kernels, batch_norm)
+    torch.manual_seed(SEED)
+    network = ConvStack(
+        ModelParams(
+            conv_layers=conv_layers,
+            kernels=kernels,
+            kernel_size=3,
+            batch_norm=batch_norm,
+            tanh=False,
+        )
+    )
+    params = TrainParams(
+        launcher="python",
+        seed=SEED,
+        threads=1,
+        learning_rate=0.1,
+        weight_decay=0.0,
+        batch_size=16,
+        epochs=5,
+        patience=5,
+    )
+    run = Training(network, params, 12, splits["train"], splits["val"])
+    for expected in islice(epochs(reference, paths["train"], paths["val"], SEED), 5):
+        epoch = run.run_epoch()
+        mses = (epoch.train_mse, epoch.val_mse)
+        assert mses == pytest.approx(expected[:2], rel=1e-4)
+        # A value at the very margin may fall on the other side.
+        assert epoch.val_margin_error == pytest.approx(expected[2], abs=1e-3)
