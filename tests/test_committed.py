@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 
 import pytest
@@ -30,6 +31,10 @@ def md5(path: str) -> str:
     return hashlib.md5((REPOSITORY / path).read_bytes()).hexdigest()
 
 
+def value_of(match: re.Match[str]) -> str:
+    return PARAMS[match[1]][match[2]]
+
+
 def in_git(path: str) -> bool:
     ended = subprocess.run(
         ["git", "ls-files", "--error-unmatch", path],
@@ -43,7 +48,7 @@ def in_git(path: str) -> bool:
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_the_lock_is_of_this_code_and_these_params(stage):
     locked = LOCK[stage]
-    assert locked["cmd"] == PIPELINE[stage]["cmd"].replace("${data.name}", PARAMS["data"]["name"])
+    assert locked["cmd"] == re.sub(r"\$\{(\w+)\.(\w+)\}", value_of, PIPELINE[stage]["cmd"])
     for dep in locked["deps"]:
         if dep["path"].endswith(".py"):
             assert dep["md5"] == md5(dep["path"]), f"{dep['path']} changed: dvc repro"
