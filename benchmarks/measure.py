@@ -16,7 +16,7 @@ class Cost:
     """Of one process and those that it started."""
 
     seconds: float
-    anonymous: int  # bytes: the most memory at once that is not of a file, of all together
+    anonymous: int  # bytes, most at once: memory not of a file, what is shared counted once
     faults: int  # page faults that the kernel served without the disk
     output: str
 
@@ -44,7 +44,7 @@ def measure(command: Sequence[str], folder: Path) -> Cost:
 def _watch(process: subprocess.Popen[str], most: list[int]) -> None:
     while process.poll() is None:
         most[0] = max(most[0], sum(map(_anonymous, _family(process.pid))))
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def _family(process: int) -> list[int]:
@@ -60,9 +60,10 @@ def _family(process: int) -> list[int]:
 
 
 def _anonymous(process: int) -> int:
+    """Its share of the pages that it has together with others, and its own; Linux only."""
     try:
-        status = Path(f"/proc/{process}/status").read_text()
+        smaps = Path(f"/proc/{process}/smaps_rollup").read_text()
     except OSError:  # it has ended, or this is not Linux
         return 0
-    line = next((line for line in status.splitlines() if line.startswith("RssAnon:")), "x 0")
+    line = next((line for line in smaps.splitlines() if line.startswith("Pss_Anon:")), "x 0")
     return int(line.split()[1]) * 1024

@@ -55,13 +55,10 @@ def epochs(raw: Path, prepared: Path, threads: int, times: int) -> Iterator[list
                 arguments = [data, *network, threads, EPOCHS[loop]]
                 costs[loop] = epoch_cost([loop, *map(str, arguments)])
             pairs.append(costs)
-        conv_layers, kernels, batch_norm = network
         seconds = {loop: [pair[loop][0] for pair in pairs] for loop in EPOCHS}
         ratios = [theirs / ours for theirs, ours in zip(*seconds.values(), strict=True)]
         yield [
-            f"{conv_layers} conv"
-            + (f", {kernels} kernels" if conv_layers > 1 else "")
-            + (", batch norm" if batch_norm else ""),
+            title(*network),
             *(spread(seconds[loop], 2) for loop in EPOCHS),
             f"**{spread(ratios, 1)}**",
             medians(pairs, 1),
@@ -81,6 +78,21 @@ def epoch_cost(arguments: list[str]) -> tuple[float, float, float]:
     cost = measure(["-m", "benchmarks.epoch", *arguments], ROOT)
     seconds = json.loads(cost.output)["seconds"][1:]
     return statistics.median(seconds), cost.anonymous / 1e6, cost.faults / 1e3
+
+
+def operators(prepared: Path, threads: int) -> Iterator[list[object]]:
+    """What PyTorch spends our epochs on, for each network a row."""
+    for network in NETWORKS:
+        arguments = map(str, [prepared, *network, threads])
+        shares = json.loads(measure(["-m", "benchmarks.operators", *arguments], ROOT).output)
+        said = (f"{name.removeprefix('aten::')} {share:.0%}" for name, share in shares.items())
+        yield [title(*network), ", ".join(said)]
+
+
+def title(conv_layers: int, kernels: int, batch_norm: int) -> str:
+    """A network in words."""
+    kernels_too = f", {kernels} kernels" if conv_layers > 1 else ""
+    return f"{conv_layers} conv{kernels_too}{', batch norm' if batch_norm else ''}"
 
 
 @contextmanager
@@ -213,21 +225,29 @@ def dvc(times: int) -> Iterator[list[object]]:
     with TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         call(["git", "clone", "--quiet", str(ROOT), str(clone)], ROOT)
-        for dpi in tqdm(range(60, 60 + times), desc="dvc"):
+        for number in tqdm(range(times), desc="dvc"):
             whole = call(["dvc", "repro", "--force"], clone)
             commands = commands_of(clone)
             alone = [call([sys.executable, *command[1:]], clone) for command in commands]
             nothing = call(["dvc", "repro"], clone)
-            call(["dvc", "exp", "run", "--queue", "--set-param", f"plot.dpi={dpi}"], clone)
-            queued = call(["dvc", "exp", "run", "--run-all"], clone)
+            first = 60 + 4 * number
+            one, three = queue(clone, [first]), queue(clone, [first + 1, first + 2, first + 3])
             for what, seconds in {
                 "`dvc repro --force`, beyond its stages": whole - sum(alone),
                 "`dvc repro` with nothing to do": nothing,
-                "one queued experiment, beyond its stage": queued - alone[-1],
+                "a queue of one experiment, beyond its stage": one - alone[-1],
+                "each further experiment, beyond its stage": (three - one) / 2 - alone[-1],
             }.items():
                 rows.setdefault(what, []).append(seconds)
     for what, measured in rows.items():
         yield [what, spread(measured, 1)]
+
+
+def queue(clone: Path, resolutions: list[int]) -> float:
+    """Seconds for a queue of experiments that run the plot stage only."""
+    for dpi in resolutions:
+        call(["dvc", "exp", "run", "--queue", "--set-param", f"plot.dpi={dpi}"], clone)
+    return call(["dvc", "exp", "run", "--run-all"], clone)
 
 
 def commands_of(clone: Path) -> list[list[str]]:
@@ -258,6 +278,11 @@ def main() -> None:
                 f"Seconds per epoch on {raw.name}, {given.threads} threads, seed {SEED}:",
                 ["network", "the report's way", "ours", "ratio", "MB", "1000 page faults"],
                 [*epochs(raw, folder, given.threads, times)],
+            ),
+            table(
+                "Of our time, the operators that take most:",
+                ["network", "share"],
+                [*operators(folder, given.threads)],
             ),
             table(
                 f"Photographs per second on {raw.name}:",

@@ -50,17 +50,18 @@ class PrepareParams(Section):
     bad_photos: Literal["fail", "skip"]
 
 
-def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
-    """List the photographs below a folder, at any depth, and the other files, relative to it.
+def find_photos(folder: Path) -> tuple[list[str], list[str]]:
+    """List the photographs below a folder, at any depth, and the other files.
 
-    A photograph is a file with one of SUFFIXES, in any case. Hidden files and folders do not
-    count; links to folders are followed, each folder is visited once. The order is that of
-    their POSIX paths as text, the same on every system. Raises InputError when there is no
+    As POSIX paths relative to it, sorted as text: the same order on every system. A photograph
+    is a file with one of SUFFIXES, in any case. Hidden files and folders do not count; links to
+    folders are followed, each folder is visited once. Raises InputError when there is no
     photograph, OSError for a folder that cannot be read.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; a dataset has the folders train, val and test")
-    files: list[Path] = []
+    photos: list[str] = []
+    others: list[str] = []
     visited = set()
     for parent, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         if os.path.realpath(parent) in visited:
@@ -68,12 +69,14 @@ def find_photos(folder: Path) -> tuple[list[Path], list[Path]]:
             continue
         visited.add(os.path.realpath(parent))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [Path(parent, name) for name in names if not name.startswith(".")]
-    files = sorted((path.relative_to(folder) for path in files), key=Path.as_posix)
-    photos = [path for path in files if path.suffix.lower() in SUFFIXES]
+        below = Path(parent).relative_to(folder)
+        for name in names:
+            if not name.startswith("."):
+                found = photos if Path(name).suffix.lower() in SUFFIXES else others
+                found.append((below / name).as_posix())
     if not photos:
         raise InputError(f"{folder}: no photographs ({', '.join(SUFFIXES)})")
-    return photos, [path for path in files if path.suffix.lower() not in SUFFIXES]
+    return sorted(photos), sorted(others)
 
 
 def decode_photo(path: Path, size: int) -> np.ndarray:

@@ -174,13 +174,14 @@ class Training:
             rows = part(batch)
             target = scaled(rgb.index_select(0, rows).to(device))  # (n, 3, H, W)
             output = self._learner(scaled(gray.index_select(0, rows).to(device).unsqueeze(-1)))
-            squares = (output - target).square().sum()
-            # Gradients are averaged over the ranks, so that their sum is that of the whole batch.
-            loss = squares * (ranks() / (len(batch) * rgb[0].numel()))
+            difference = (output - target).detach()
+            squared += difference.square().sum()
+            # The gradient of the mean squared error of the whole batch. It is averaged over the
+            # ranks, so that times their number it is a sum.
+            gradient = difference.mul_(2 * ranks() / (len(batch) * rgb[0].numel()))
             self._optimizer.zero_grad()
-            loss.backward()
+            output.backward(gradient)
             self._optimizer.step()
-            squared += squares.detach()
         return total(squared).item() / rgb.numel()
 
     def _weights_are_finite(self) -> bool:

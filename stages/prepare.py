@@ -69,14 +69,13 @@ def decode(raw: Path, names: list[str], size: int, folder: Path, first: int) -> 
 
 
 def prepare_split(
-    workers: Workers, raw: Path, summary: Summary, found: list[Path], folder: Path
+    workers: Workers, raw: Path, summary: Summary, names: list[str], folder: Path
 ) -> None:
-    """Write the arrays of the photographs `found` in raw/SPLIT; complete the summary.
+    """Write the arrays of photographs, by their names in the data set; complete the summary.
 
     Those that cannot be decoded are left out.
     """
     size = summary.size
-    names = [f"{summary.split}/{path.as_posix()}" for path in found]
     starts = range(0, len(names), PHOTOS_AT_ONCE)
     calls = ((raw, names[row : row + PHOTOS_AT_ONCE], size, folder, row) for row in starts)
     start_split(folder, len(names), size)
@@ -131,17 +130,17 @@ def main() -> None:
     params = read_section(PARAMS_FILE, "prepare", PrepareParams)
 
     # All are looked for before one is decoded, which takes long.
-    found = [find_photos(paths.raw / split) for split in SPLITS]
-    summaries = [
-        Summary(split, params.image_size, others=len(others))
-        for split, (_, others) in zip(SPLITS, found, strict=True)
-    ]
+    summaries, names = [], []
+    for split in SPLITS:
+        photos, others = find_photos(paths.raw / split)
+        summaries.append(Summary(split, params.image_size, others=len(others)))
+        names.append([f"{split}/{photo}" for photo in photos])
     with (
         Workers(min(available_processors(), MOST_PROCESSES)) as workers,
         replacing(paths.train, paths.val, paths.test) as folders,
     ):
-        for summary, (photos, _), folder in zip(summaries, found, folders, strict=True):
-            prepare_split(workers, paths.raw, summary, photos, folder)
+        for summary, some, folder in zip(summaries, names, folders, strict=True):
+            prepare_split(workers, paths.raw, summary, some, folder)
         bad = {name: complaint for summary in summaries for name, complaint in summary.bad.items()}
         check(summaries, bad, paths.raw, params)
     # Escaped, since these names may be why; the complaints are Pillow's and change with it.

@@ -1,5 +1,7 @@
 """Training in several processes, as torchrun starts them, against one process."""
 
+import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,24 +14,19 @@ from colorizer.network import load_network
 from tests.conftest import REPOSITORY
 from tests.stages.conftest import HISTORY, METRICS, MODEL, PATHS, metrics, series
 
-PROCESSES = 2
+ENVIRONMENT = {"PYTHONPATH": str(REPOSITORY), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
 def launch(params, *command: str) -> subprocess.CompletedProcess[str]:
     YAML().dump(params, Path("params.yaml"))
     return subprocess.run(
         [sys.executable, *command, "-m", "stages.train", *PATHS["train"]],
-        env={"PYTHONPATH": str(REPOSITORY), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=True,
     )
-
-
-TORCHRUN = (
-    *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node"),
-    str(PROCESSES),
-)
 
 
 # 12 photographs: batches of 5, 5 and 2 leave ranks with different shares, batches of 11 and 1 leave
@@ -61,3 +58,35 @@ def test_two_processes_give_the_same_bytes_each_time(params):
         launch(params, *TORCHRUN)
         contents.append([Path(path).read_bytes() for path in (MODEL, METRICS, HISTORY)])
     assert contents[0] == contents[1]
+
+
+@pytest.mark.usefixtures("built")
+def test_two_machines_train_as_one(params, tmp_path):
+    """Two agents of torchrun, each in a folder of its own; the second writes nothing."""
+    launch(params)
+    one = (metrics(METRICS), series(HISTORY))
+    other = tmp_path / "other"
+    shutil.copytree(Path("data"), other / "data")
+    shutil.copy("params.yaml", other)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    before = sorted(other.rglob("*"))
+    machines = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"),
+                *("--node-rank", str(number), "--nproc-per-node", "1"),
+                *("--master-addr", "127.0.0.1", "--master-port", str(port)),
+                *("-m", "stages.train", *PATHS["train"]),
+            ],
+            cwd=folder,
+            env=ENVIRONMENT,
+        )
+        for number, folder in enumerate([Path.cwd(), other])
+    ]
+    assert [machine.wait(120) for machine in machines] == [0, 0]
+    assert metrics(METRICS) == pytest.approx(one[0], abs=1e-4)
+    for ours, theirs in zip(series(HISTORY), one[1], strict=True):
+        assert ours == pytest.approx(theirs, abs=1e-4)
+    assert sorted(other.rglob("*")) == before
