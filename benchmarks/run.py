@@ -30,7 +30,7 @@ STAGES = ("sample", "prepare", "train", "evaluate", "predict_test", "plot")
 # conv layers, kernels, batch norm: the report's configurations.
 NETWORKS = ((1, 8, 0), (2, 2, 0), (2, 8, 0), (2, 16, 0), (4, 4, 0), (4, 8, 0), (2, 8, 1))
 EPOCHS = {"reference": 2, "ours": 4}  # the first of each is not counted
-MEMORY_AT = (5_000, 50_000)  # photographs
+MEMORY_AT = (5_000, 50_000)  # photographs in all splits together
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -171,7 +171,7 @@ def memory(raw: Path) -> Iterator[list[object]]:
         with workplace(**changes) as folder:
             for split, paths in sources.items():
                 (folder / "raw" / split).mkdir(parents=True)
-                for number in range(count if split != "val" else count // 5):
+                for number in range(count * len(paths) // sum(map(len, sources.values()))):
                     path = paths[number % len(paths)]
                     (folder / "raw" / split / f"{number}{path.suffix}").symlink_to(path.resolve())
             for stage, cost in {

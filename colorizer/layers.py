@@ -3,6 +3,7 @@
 They compute what torch.nn's of the same name do, and have its weights under its names.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -74,9 +75,8 @@ def _convolution(pictures: Tensor, weight: Tensor, bias: Tensor | None) -> Tenso
         stride=(1, pixels),
         padding=size // 2,
     ).contiguous(memory_format=torch.channels_last)
-    # (n, pixels * outputs, height, width / pixels), and the same in memory as what it becomes.
-    line = width * outputs
-    return result.as_strided_((n, outputs, height, width), (height * line, 1, line, outputs))
+    # From (n, pixels * outputs, height, width / pixels), which has the same order in memory.
+    return _channels_last(result, (n, outputs, height, width))
 
 
 def _gradient_of_weight(pictures: Tensor, gradient: Tensor, size: int) -> tuple[Tensor, Tensor]:
@@ -156,7 +156,7 @@ class _Normalised(torch.autograd.Function):
         ctx.save_for_backward(centred, weight, deviation, count)
         ctx.mark_non_differentiable(mean, variance, count)
         result = torch.addcmul(bias.repeat(width), centred, (weight / deviation).repeat(width))
-        return result.as_strided_(pictures.shape, pictures.stride()), mean, variance, count
+        return _channels_last(result, pictures.shape), mean, variance, count
 
     @staticmethod
     @once_differentiable
@@ -171,13 +171,22 @@ class _Normalised(torch.autograd.Function):
         scale = weight / deviation
         of_lines = torch.addcmul((-mean * scale).repeat(width), lines, scale.repeat(width))
         of_lines.addcmul_(centred, (-slope * scale / deviation).repeat(width))
-        of_pictures = of_lines.as_strided_(gradient.shape, gradient.stride())
-        return of_pictures, of_weight, of_bias, None
+        return _channels_last(of_lines, gradient.shape), of_weight, of_bias, None
 
 
 def _lines(pictures: Tensor) -> Tensor:
     """(N, C, H, W) to (N * H, W * C): a view, where channels are last in memory."""
     return pictures.permute(0, 2, 3, 1).flatten(2).flatten(0, 1)
+
+
+def _channels_last(values: Tensor, shape: Sequence[int]) -> Tensor:
+    """Values that lie in memory pixel after pixel, as pictures of a shape.
+
+    Changes the tensor itself: a view would keep what follows from working in place.
+    """
+    _, channels, height, width = shape
+    line = width * channels
+    return values.as_strided_(tuple(shape), (height * line, 1, line, channels))
 
 
 def _sums(lines: Tensor, channels: int) -> Tensor:

@@ -1,5 +1,6 @@
 """A few processes that share out calls of one function, and give the answers in order."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -31,7 +32,14 @@ class Workers:
     def __init__(self, processes: int) -> None:
         """Use `processes` processes: one is this one, and starts no other."""
         self._processes = processes
-        self._pool = ProcessPoolExecutor(processes, initializer=_begin) if processes > 1 else None
+        self._pool: ProcessPoolExecutor | None = None
+        if processes > 1:
+            # Memory that processes have in common stays common if garbage collection, which
+            # would write to it, passes over it.
+            gc.freeze()
+            self._pool = ProcessPoolExecutor(processes, initializer=_begin)
+            # The first call starts them: now, while there is little that they could inherit.
+            self._pool.submit(int).result()
 
     def __enter__(self) -> "Workers":
         return self

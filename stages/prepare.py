@@ -18,7 +18,7 @@ from colorizer.workers import Workers, available_processors
 
 SPLITS = ("train", "val", "test")
 NEED_COLOR = ("train", "val")
-PHOTOS_AT_ONCE = 64  # 64 photographs of 80x80 are 6 MB of arrays
+PHOTOS_AT_ONCE = 16  # 16 photographs of 80x80 are 15 MB on the way to lab
 MOST_PROCESSES = 16  # each of some 100 MB
 LISTED = 20
 
@@ -89,6 +89,24 @@ def prepare_split(
     summary.bytes = sum(file.stat().st_size for file in folder.iterdir())
 
 
+def prepare(
+    workers: Workers, paths: argparse.Namespace, params: PrepareParams
+) -> tuple[list[Summary], dict[str, str]]:
+    """Prepare the splits; what they hold, and of each bad photograph what is wrong with it."""
+    # All are looked for before one is decoded, which takes long.
+    summaries, names = [], []
+    for split in SPLITS:
+        photos, others = find_photos(paths.raw / split)
+        summaries.append(Summary(split, params.image_size, others=len(others)))
+        names.append([f"{split}/{photo}" for photo in photos])
+    with replacing(paths.train, paths.val, paths.test) as folders:
+        for summary, some, folder in zip(summaries, names, folders, strict=True):
+            prepare_split(workers, paths.raw, summary, some, folder)
+        bad = {name: complaint for summary in summaries for name, complaint in summary.bad.items()}
+        check(summaries, bad, paths.raw, params)
+    return summaries, bad
+
+
 def check(summaries: list[Summary], bad: dict[str, str], raw: Path, params: PrepareParams) -> None:
     """Raise InputError where what was found cannot be learnt from.
 
@@ -129,20 +147,8 @@ def main() -> None:
     read_section(PARAMS_FILE, "data", DataParams)  # checked only: DVC puts it into `raw`
     params = read_section(PARAMS_FILE, "prepare", PrepareParams)
 
-    # All are looked for before one is decoded, which takes long.
-    summaries, names = [], []
-    for split in SPLITS:
-        photos, others = find_photos(paths.raw / split)
-        summaries.append(Summary(split, params.image_size, others=len(others)))
-        names.append([f"{split}/{photo}" for photo in photos])
-    with (
-        Workers(min(available_processors(), MOST_PROCESSES)) as workers,
-        replacing(paths.train, paths.val, paths.test) as folders,
-    ):
-        for summary, some, folder in zip(summaries, names, folders, strict=True):
-            prepare_split(workers, paths.raw, summary, some, folder)
-        bad = {name: complaint for summary in summaries for name, complaint in summary.bad.items()}
-        check(summaries, bad, paths.raw, params)
+    with Workers(min(available_processors(), MOST_PROCESSES)) as workers:
+        summaries, bad = prepare(workers, paths, params)
     # Escaped, since these names may be why; the complaints are Pillow's and change with it.
     write_text(paths.skipped, "".join(f"{ascii(name)[1:-1]}\n" for name in bad))
     counts = {
