@@ -11,14 +11,16 @@ from itertools import islice
 from pathlib import Path
 
 import torch
+from ruamel.yaml import YAML
 
 from benchmarks import reference
 from colorizer.device import set_up_processor
-from colorizer.network import ConvStack, ModelParams
+from colorizer.network import Colorizer, ModelParams
 from colorizer.photos import find_photos
 from colorizer.splits import open_split
 from colorizer.training import Training, TrainParams
 
+ROOT = Path(__file__).parents[1]
 SEED = 483
 
 
@@ -26,23 +28,15 @@ def ours(
     data: Path, conv_layers: int, kernels: int, batch_norm: bool, threads: int
 ) -> Iterator[float]:
     """Training errors, epoch by epoch, of the pipeline's training."""
-    model = ModelParams(
-        conv_layers=conv_layers, kernels=kernels, kernel_size=3, batch_norm=batch_norm, tanh=False
-    )
-    params = TrainParams(
-        launcher="python",
-        seed=SEED,
-        threads=threads,
-        learning_rate=reference.LEARNING_RATE,
-        weight_decay=0.0,
-        batch_size=reference.BATCH_SIZE,
-        epochs=100,
-        patience=100,
-    )
+    sections = YAML(typ="safe").load(ROOT / "params.yaml")
+    network = {"conv_layers": conv_layers, "kernels": kernels, "batch_norm": batch_norm}
+    model = ModelParams(**sections["model"] | network)
+    recipe = {"learning_rate": reference.LEARNING_RATE, "batch_size": reference.BATCH_SIZE}
+    params = TrainParams(**sections["train"] | recipe | {"seed": SEED, "patience": 100})
     set_up_processor(threads)
     torch.manual_seed(SEED)
     splits = [open_split(data / split) for split in ("train", "val")]
-    run = Training(ConvStack(model), params, 12, *splits)
+    run = Training(Colorizer(model), params, 12, *splits)
     while True:
         yield run.run_epoch().train_mse
 

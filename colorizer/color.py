@@ -4,7 +4,7 @@ import numpy as np
 
 # CIE XYZ of the sRGB primaries (ITU-R BT.709), rows divided by the D65 white point of the
 # 2 degree observer, (0.95047, 1, 1.08883): with the decimals that scikit-image has.
-_RGB_TO_XYZ_OF_WHITE = np.array(
+RGB_TO_XYZ_OF_WHITE = np.array(
     [
         [0.412453, 0.357580, 0.180423],
         [0.212671, 0.715160, 0.072169],
@@ -38,7 +38,7 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     # Sums written out, not a matrix product: the order of a product's sums is the processor's.
     x, y, z = (
         _lab_curve(of_red * red + of_green * green + of_blue * blue)
-        for of_red, of_green, of_blue in _RGB_TO_XYZ_OF_WHITE
+        for of_red, of_green, of_blue in RGB_TO_XYZ_OF_WHITE
     )
     lab = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
     return lab.astype(np.float32)

@@ -6,17 +6,28 @@ from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field, ValidationInfo
 from torch import Tensor, nn
 
+from colorizer.augmentation import draw_moves, moved
 from colorizer.device import resident
 from colorizer.error_totals import ErrorTotals
+from colorizer.losses import LossName, gradient_of
 from colorizer.metrics import LARGEST_MSE
 from colorizer.network import scaled
+from colorizer.optimizers import WITH_MOMENTUM, OptimizerName, build_optimizer
 from colorizer.params import Section
 from colorizer.prediction import PICTURES_AT_ONCE, predict
 from colorizer.ranks import in_step, part, ranks, total
+from colorizer.schedules import ScheduleName, rate_factor
 from colorizer.splits import Split
+
+
+def _of_optimizer(momentum: float, info: ValidationInfo) -> float:
+    optimizer = info.data.get("optimizer")
+    if momentum and optimizer and optimizer not in WITH_MOMENTUM:
+        raise ValueError(f"optimizer {optimizer} has its own; should be 0.0")
+    return momentum
 
 
 class TrainParams(Section):
@@ -25,9 +36,16 @@ class TrainParams(Section):
     launcher: Annotated[str, Field(pattern=r"^(python|torchrun( .*)?)$")]
     seed: int = Field(ge=0, lt=2**63)
     threads: int = Field(ge=1, le=1024)
+    loss: LossName
+    optimizer: OptimizerName
     learning_rate: float = Field(gt=0, le=1e6)
+    momentum: Annotated[float, Field(ge=0, le=0.999), AfterValidator(_of_optimizer)]
     weight_decay: float = Field(ge=0, le=1e6)
+    schedule: ScheduleName
     batch_size: int = Field(ge=1)
+    flips: bool
+    shifts: int = Field(ge=0, le=64)
+    average: float = Field(ge=0, le=0.9999)
     epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
 
@@ -55,7 +73,7 @@ class Pictures(NamedTuple):
 
 
 class Training:
-    """A run of the report's recipe: plain SGD on the mean squared error over rgb on [-1, 1].
+    """A run of training: by default the report's recipe, SGD on the mean squared error of rgb.
 
     On several ranks each learns from its share of every batch, and validates its share, while
     weights, history and decisions are the same on all.
@@ -85,9 +103,15 @@ class Training:
         self._margin = margin
         self._training = Pictures.of(training, _device(network))
         self._validation = Pictures.of(validation, _device(network))
-        self._optimizer = torch.optim.SGD(
-            network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
+        self._optimizer = build_optimizer(
+            params.optimizer,
+            network.parameters(),
+            params.learning_rate,
+            params.momentum,
+            params.weight_decay,
         )
+        # What is validated and kept: the network, or another with the mean of its past weights.
+        self._judged = copy.deepcopy(network) if params.average else network
         # Orders the batches; apart from the generator that drew the initial weights.
         self._order = torch.Generator().manual_seed(params.seed)
         self._best_weights: dict[str, Tensor] = {}
@@ -98,12 +122,12 @@ class Training:
         if not (train_mse <= LARGEST_MSE and self._weights_are_finite()):  # NaN is not <=
             train_mse = LARGEST_MSE
             self._spoil()
-        val_mse, val_margin_error = validate(self._network, self._validation, self._margin)
-        number = len(self.history) + 1
-        epoch = Epoch(number, train_mse, val_mse, val_margin_error, self._params.learning_rate)
+        val_mse, val_margin_error = validate(self._judged, self._validation, self._margin)
+        number, rate = len(self.history) + 1, self._optimizer.param_groups[0]["lr"]
+        epoch = Epoch(number, train_mse, val_mse, val_margin_error, rate)
         self.history.append(epoch)
         if self.best is epoch:
-            self._best_weights = copy.deepcopy(self._network.state_dict())
+            self._best_weights = copy.deepcopy(self._judged.state_dict())
         return epoch
 
     @property
@@ -137,8 +161,9 @@ class Training:
         """Everything that the next epoch depends on and that is not in `history`."""
         optimizer = self._optimizer.state_dict()["state"]
         return {
-            **{f"network.{name}": weight for name, weight in self._network.state_dict().items()},
-            **{f"best.{name}": weight for name, weight in self._best_weights.items()},
+            **_as("network", self._network.state_dict()),
+            **({} if self._judged is self._network else _as("judged", self._judged.state_dict())),
+            **_as("best", self._best_weights),
             **{
                 f"optimizer.{index}.{name}": value
                 for index, values in optimizer.items()
@@ -153,6 +178,8 @@ class Training:
         """Go on where another run's `tensors` and `history` were taken."""
         self.history = history
         self._network.load_state_dict(_of("network", tensors))
+        if self._judged is not self._network:
+            self._judged.load_state_dict(_of("judged", tensors))
         self._best_weights = _of("best", tensors)
         optimizer: dict[int, dict[str, Tensor]] = {}
         for name, value in _of("optimizer", tensors).items():
@@ -166,23 +193,57 @@ class Training:
     def _learn(self) -> float:
         """Mean squared error over the epoch, each value predicted before its batch was learnt."""
         self._network.train()
-        gray, rgb = self._training
+        order = torch.randperm(len(self._training.gray), generator=self._order)
+        batches = order.split(self._params.batch_size)
+        squared = torch.zeros((), dtype=torch.float64, device=_device(self._network))
+        for number, batch in enumerate(batches, start=len(self.history) * len(batches)):
+            done = number / (len(batches) * self._params.epochs)
+            self._set_rate(done)
+            squared += self._step(batch, done)
+            if self._judged is not self._network:
+                self._add_to_mean(number)
+        return total(squared).item() / self._training.rgb.numel()
+
+    def _step(self, batch: Tensor, done: float) -> Tensor:
+        """Learn from a batch, of which this rank takes its share; the sum of its squared errors."""
+        gray, target = self._pictures(batch)
+        output = self._learner(gray)  # (n, 3, H, W)
+        difference = (output - target).detach()
+        gradient = gradient_of(self._params.loss, difference, self._margin / 127.5, done)
+        # The gradient of the mean over the whole batch. It is averaged over the ranks, so that
+        # times their number it is a sum.
+        gradient *= ranks() / (len(batch) * target.shape[1:].numel())
+        self._optimizer.zero_grad()
+        output.backward(gradient)
+        self._optimizer.step()
+        squared: Tensor = difference.square().sum()
+        return squared
+
+    def _pictures(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Gray and target of this rank's share of a batch, moved as the params say."""
         device = _device(self._network)
-        order = torch.randperm(len(gray), generator=self._order).to(gray.device)
-        squared = torch.zeros((), dtype=torch.float64, device=device)
-        for batch in order.split(self._params.batch_size):
-            rows = part(batch)
-            target = scaled(rgb.index_select(0, rows).to(device))  # (n, 3, H, W)
-            output = self._learner(scaled(gray.index_select(0, rows).to(device).unsqueeze(-1)))
-            difference = (output - target).detach()
-            squared += difference.square().sum()
-            # The gradient of the mean squared error of the whole batch. It is averaged over the
-            # ranks, so that times their number it is a sum.
-            gradient = difference.mul_(2 * ranks() / (len(batch) * rgb[0].numel()))
-            self._optimizer.zero_grad()
-            output.backward(gradient)
-            self._optimizer.step()
-        return total(squared).item() / rgb.numel()
+        rows = part(batch).to(self._training.gray.device)
+        gray, rgb = (some.index_select(0, rows).to(device) for some in self._training)
+        if self._params.flips or self._params.shifts:
+            moves = draw_moves(len(batch), self._params.flips, self._params.shifts, self._order)
+            gray, rgb = (moved(some, part(moves)) for some in (gray, rgb))
+        return scaled(gray.unsqueeze(-1)), scaled(rgb)
+
+    def _set_rate(self, done: float) -> None:
+        errors = [epoch.val_margin_error for epoch in self.history]
+        rate = self._params.learning_rate * rate_factor(self._params.schedule, done, errors)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+
+    def _add_to_mean(self, steps: int) -> None:
+        """Move the judged weights a little towards the network's, more so in the beginning."""
+        kept = min(self._params.average, (1 + steps) / (10 + steps))
+        means, weights = self._judged.state_dict(), self._network.state_dict()
+        for name, mean in means.items():
+            if mean.is_floating_point():
+                mean.lerp_(weights[name], 1 - kept)
+            else:
+                mean.copy_(weights[name])
 
     def _weights_are_finite(self) -> bool:
         weights = self._network.state_dict().values()
@@ -210,6 +271,10 @@ def validate(network: nn.Module, validation: Pictures, margin: int) -> tuple[flo
 
 def _device(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
+
+
+def _as(owner: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{owner}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def _of(owner: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

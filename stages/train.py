@@ -12,7 +12,7 @@ from colorizer.device import available_device, set_up_processor
 from colorizer.errors import one_line_errors
 from colorizer.files import replacing, write_metrics, write_series
 from colorizer.metrics import LARGEST_MSE, MetricParams
-from colorizer.network import ConvStack, ModelParams, save_network
+from colorizer.network import Colorizer, ModelParams, save_network
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.ranks import from_first, joined_ranks, rank
 from colorizer.splits import array_path, open_split
@@ -78,7 +78,7 @@ def train(
     training, validation = open_split(paths.train), open_split(paths.val)
     torch.manual_seed(params.seed)
     device = available_device()
-    network = ConvStack(model).to(device)
+    network = Colorizer(model).to(device)
     run = Training(network, params, metric.margin, training, validation)
 
     # Beside the model, and unknown to DVC, which would remove it before it runs this again.

@@ -27,6 +27,7 @@ SECTIONS = {
     "predict_test": PredictTestParams,
     "plot": PlotParams,
 }
+OF_UNET = {"network": "unet", "color_space": "ycbcr"}
 TEXT = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
 KEY = re.compile(r"^  (\w+): *(\S+) *# (.*)$")
 BETWEEN = re.compile(r"([\d.]+?)\.\.([\de.]+)")
@@ -51,8 +52,9 @@ def stated_ranges() -> list[tuple[str, str, str, float, float | None]]:
 
 def is_allowed(section: str, key: str, value: float, default: str) -> bool:
     typed = value if "." in default else int(value)
+    with_it = OF_UNET if key in {"halvings", "reduction"} else {}
     try:
-        SECTIONS[section](**(small_params()[section] | {key: typed}))
+        SECTIONS[section](**(small_params()[section] | with_it | {key: typed}))
     except ValidationError:
         return False
     return True

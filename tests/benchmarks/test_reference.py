@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 
 from benchmarks.reference import build, epochs
-from colorizer.network import ConvStack, ModelParams
+from colorizer.network import Colorizer, ModelParams
 from colorizer.training import Training, TrainParams
-from tests.conftest import draw_photos
+from tests.conftest import draw_photos, small_params
 
 SEED = 3
 
@@ -32,25 +32,11 @@ def test_our_losses_are_those_of_the_reference_loop(
     torch.manual_seed(SEED)
     reference = build(conv_layers, kernels, batch_norm)
     torch.manual_seed(SEED)
-    network = ConvStack(
-        ModelParams(
-            conv_layers=conv_layers,
-            kernels=kernels,
-            kernel_size=3,
-            batch_norm=batch_norm,
-            tanh=False,
-        )
-    )
-    params = TrainParams(
-        launcher="python",
-        seed=SEED,
-        threads=1,
-        learning_rate=0.1,
-        weight_decay=0.0,
-        batch_size=16,
-        epochs=5,
-        patience=5,
-    )
+    sections = small_params()
+    changes = {"conv_layers": conv_layers, "kernels": kernels, "batch_norm": batch_norm}
+    network = Colorizer(ModelParams(**sections["model"] | changes))
+    changes = {"seed": SEED, "batch_size": 16, "epochs": 5}
+    params = TrainParams(**sections["train"] | changes)
     run = Training(network, params, 12, splits["train"], splits["val"])
     for expected in islice(epochs(reference, paths["train"], paths["val"], SEED), 5):
         epoch = run.run_epoch()

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from colorizer.errors import InputError
-from colorizer.network import ConvStack, ModelParams, load_network, save_network, scaled
+from colorizer.network import Colorizer, ModelParams, load_network, save_network, scaled
+from tests.conftest import small_params
 
-BASELINE = {"conv_layers": 2, "kernels": 8, "kernel_size": 3, "batch_norm": False, "tanh": False}
+BASELINE = small_params()["model"] | {"kernels": 8}
 
 
-def build(**changes) -> ConvStack:
-    return ConvStack(ModelParams(**(BASELINE | changes)))
+def build(**changes) -> Colorizer:
+    return Colorizer(ModelParams(**(BASELINE | changes)))
 
 
 def weights(network: torch.nn.Module) -> int:
@@ -38,7 +39,7 @@ def test_number_of_weights_by_hand(changes, expected):
 def test_computes_the_report_s_network():
     network = build(kernels=5)
     gray = torch.rand(2, 1, 7, 9) * 2 - 1
-    first, last = network[0], network[-1]
+    first, last = network.body[0], network.body[-1]
     hidden = torch.nn.functional.conv2d(gray, first.weight, first.bias, padding=1).relu()
     expected = torch.nn.functional.conv2d(hidden, last.weight, last.bias, padding=1)
     torch.testing.assert_close(network(gray), expected)
@@ -60,7 +61,9 @@ def test_a_value_depends_on_the_pixels_around_it_and_no_others(conv_layers):
 
 
 def test_batch_norm_follows_every_convolution_but_the_last():
-    kinds = [type(layer).__name__ for layer in build(conv_layers=3, batch_norm=True, tanh=True)]
+    kinds = [
+        type(layer).__name__ for layer in build(conv_layers=3, batch_norm=True, tanh=True).body
+    ]
     block = ["Conv2d", "BatchNorm2d", "ReLU"]
     assert kinds == [*block, *block, "Conv2d", "Tanh"]
 
@@ -78,18 +81,21 @@ def test_levels_become_the_scale_of_the_networks():
 
 
 @given(
-    st.builds(
-        ModelParams,
-        conv_layers=st.integers(1, 4),
-        kernels=st.integers(1, 9),
-        kernel_size=st.sampled_from([1, 3, 5]),
-        batch_norm=st.booleans(),
-        tanh=st.booleans(),
-    )
+    st.fixed_dictionaries(
+        {
+            "network": st.sampled_from(["plain", "unet"]),
+            "color_space": st.sampled_from(["rgb", "lab", "ycbcr"]),
+            "conv_layers": st.integers(1, 4),
+            "kernels": st.integers(1, 9),
+            "kernel_size": st.sampled_from([1, 3, 5]),
+            "batch_norm": st.booleans(),
+            "tanh": st.booleans(),
+        }
+    ).map(lambda changes: ModelParams(**BASELINE | changes))
 )
 def test_a_network_comes_back_from_its_file_alone(tmp_path_factory, params):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
-    network = ConvStack(params).eval()
+    network = Colorizer(params).eval()
     save_network(path, network)
     loaded = load_network(path).eval()
     assert loaded.params == params
@@ -132,3 +138,77 @@ def test_a_file_of_another_kind_is_named(tmp_path):
     save_file(weights, path, metadata={"network": "3"})
     with pytest.raises(InputError, match="has no network configuration"):
         load_network(path)
+
+
+UNET = {
+    "network": "unet",
+    "color_space": "ycbcr",
+    "conv_layers": 2,
+    "kernels": 4,
+    "batch_norm": True,
+    "halvings": 2,
+    "reduction": 2,
+    "positions": True,
+}
+
+
+@given(st.integers(1, 35), st.integers(1, 35), st.sampled_from([1, 2, 4]), st.integers(0, 3))
+def test_a_unet_takes_pictures_of_any_size(height, width, reduction, halvings):
+    network = build(**UNET | {"reduction": reduction, "halvings": halvings}).eval()
+    gray = torch.rand(2, 1, height, width) * 2 - 1
+    assert network(gray).shape == (2, 3, height, width)
+
+
+def test_a_unet_pads_what_it_cannot_halve_with_the_border():
+    network = build(**UNET | {"positions": False}).eval()
+    gray = torch.rand(1, 1, 13, 21)
+    padded = torch.nn.functional.pad(gray, (0, 3, 0, 3), mode="replicate")  # to 16 x 24
+    torch.testing.assert_close(network(gray), network(padded)[..., :13, :21])
+
+
+def test_number_of_weights_of_a_unet_by_hand():
+    def block(inputs, outputs):  # of two convolutions with batch norm
+        return 9 * inputs * outputs + 9 * outputs**2 + 2 * outputs + 4 * outputs
+
+    down = block(6, 4) + block(4, 8) + block(8, 16)  # 2 x 2 pixels and two positions go in
+    up = block(16 + 8, 8) + block(8 + 4, 4)
+    assert weights(build(**UNET)) == down + up + (4 * 2 + 2)
+
+
+def test_every_weight_of_a_unet_learns():
+    network = build(**UNET)
+    network(torch.rand(2, 1, 16, 16)).square().sum().backward()
+    for name, weight in network.named_parameters():
+        assert weight.grad.abs().sum() > 0 or name.endswith("0.bias"), name
+
+
+def test_a_unet_without_positions_does_not_know_where_it_is():
+    gray = torch.zeros(1, 1, 64, 64)
+    for positions in (False, True):
+        torch.manual_seed(0)
+        network = build(**UNET | {"positions": positions, "halvings": 1}).eval()
+        rgb = network(gray)[0, 0, 16:48, 16:48]  # away from the borders, which padding shows
+        assert (rgb.std() > 1e-4) == positions
+        assert positions or rgb.std() < 1e-6
+
+
+def test_dropout_leaves_out_channels_while_training_only():
+    network = build(dropout=0.5, kernels=64)
+    gray = torch.rand(1, 1, 8, 8)
+    assert not torch.equal(network(gray), network(gray))
+    network.eval()
+    assert torch.equal(network(gray), network(gray))
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"halvings": 1}, "network is plain"),
+        ({"positions": True}, "network is plain"),
+        ({"reduction": 2, "color_space": "ycbcr"}, "network is plain"),
+        (UNET | {"color_space": "rgb"}, "color_space is rgb"),
+    ],
+)
+def test_combinations_without_sense_are_refused(changes, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        build(**changes)

@@ -2,15 +2,16 @@ import numpy as np
 import pytest
 import torch
 
-from colorizer.network import ConvStack, ModelParams
+from colorizer.network import Colorizer, ModelParams
 from colorizer.prediction import predict, to_pictures
+from tests.conftest import small_params
 
 
 @pytest.fixture
-def network() -> ConvStack:
+def network() -> Colorizer:
     torch.manual_seed(0)
-    params = ModelParams(conv_layers=3, kernels=4, kernel_size=3, batch_norm=True, tanh=False)
-    return ConvStack(params)
+    params = ModelParams(**small_params()["model"] | {"conv_layers": 3, "batch_norm": True})
+    return Colorizer(params)
 
 
 @pytest.fixture

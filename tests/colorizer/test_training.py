@@ -3,22 +3,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colorizer.network import ConvStack, ModelParams
+from colorizer.network import Colorizer, ModelParams
 from colorizer.prediction import predict
 from colorizer.training import Pictures, Training, TrainParams, stops_early, validate
-from tests.conftest import draw_photos
+from tests.conftest import draw_photos, small_params
 
 CPU = torch.device("cpu")
-PARAMS = {
-    "launcher": "python",
-    "seed": 7,
-    "threads": 1,
-    "learning_rate": 0.1,
-    "weight_decay": 0.0,
-    "batch_size": 5,
-    "epochs": 4,
-    "patience": 5,
-}
+PARAMS = small_params()["train"] | {"seed": 7, "epochs": 4}
 
 
 @pytest.fixture
@@ -31,10 +22,10 @@ def validation(make_split):
     return make_split(draw_photos(6, seed=1), "val")
 
 
-def build(seed: int = 0, **changes) -> ConvStack:
-    params = {"conv_layers": 2, "kernels": 4, "kernel_size": 3, "batch_norm": False, "tanh": False}
+def build(seed: int = 0, **changes) -> Colorizer:
+    params = small_params()["model"]
     torch.manual_seed(seed)
-    return ConvStack(ModelParams(**(params | changes)))
+    return Colorizer(ModelParams(**(params | changes)))
 
 
 def start(network, training, validation, **changes) -> Training:
@@ -136,24 +127,32 @@ def test_a_diverged_run_stops_with_the_errors_of_black_for_white(training, valid
     assert prediction.isnan().all()
 
 
-# The second optimizer has a state of its own, which the report's has not.
-@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
+RECIPES = {
+    "sgd": {"optimizer": "sgd", "weight_decay": 0.01},
+    "momentum, plateau": {"optimizer": "sgd", "momentum": 0.9, "schedule": "plateau"},
+    "adam, cosine": {"optimizer": "adam", "schedule": "cosine", "learning_rate": 0.01},
+    "adamw, one cycle": {"optimizer": "adamw", "schedule": "one_cycle", "loss": "margin"},
+    "rmsprop, moved": {"optimizer": "rmsprop", "flips": True, "shifts": 2, "loss": "l1"},
+    "mean of weights": {"average": 0.9, "loss": "huber"},
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("interrupted_after", [1, 2, 4])
 def test_a_run_goes_on_where_another_was_interrupted(
-    training, validation, interrupted_after, optimizer, monkeypatch
+    training, validation, interrupted_after, recipe
 ):
-    monkeypatch.setattr(torch.optim, "SGD", optimizer)
-    options = {"epochs": 5, "weight_decay": 0.01}
-    whole_network = build(batch_norm=True)
+    options = {"epochs": 5, "learning_rate": 0.01} | RECIPES[recipe]
+    whole_network = build(batch_norm=True, dropout=0.2)
     whole = run(whole_network, training, validation, **options)
 
-    first = start(build(batch_norm=True), training, validation, **options)
+    first = start(build(batch_norm=True, dropout=0.2), training, validation, **options)
     for _ in range(interrupted_after):
         first.run_epoch()
     tensors = {name: tensor.clone() for name, tensor in first.tensors().items()}
     history = list(first.history)
 
-    network = build(seed=99, batch_norm=True)
+    network = build(seed=99, batch_norm=True, dropout=0.2)
     second = start(network, training, validation, **options)
     second.take_over(tensors, history)
     torch.testing.assert_close(second.tensors(), tensors, rtol=0, atol=0)
@@ -170,7 +169,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(training, v
     for seed in (7, 7, 8):
         network = build()
         run(network, training, validation, epochs=1, seed=seed)
-        results.append(network[0].weight.detach())
+        results.append(network.body[0].weight.detach())
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
 
@@ -183,8 +182,8 @@ def test_batch_norm_learns_from_training_images_and_no_others(training, validati
         started = start(network, training, held_out)
         for _ in range(2):
             started.run_epoch()
-        statistics.append(network[1].running_mean)
-        assert network[1].num_batches_tracked == 3 * 2
+        statistics.append(network.body[1].running_mean)
+        assert network.body[1].num_batches_tracked == 3 * 2
     assert torch.equal(*statistics)
     assert statistics[0].any()
 
@@ -194,3 +193,51 @@ def test_validation_is_one_total_not_a_mean_of_batches(validation, monkeypatch):
     whole = validate(network, pictures, 12)
     monkeypatch.setattr("colorizer.training.PICTURES_AT_ONCE", 4)  # batches of 4 and 2
     assert validate(network, pictures, 12) == pytest.approx(whole, abs=1e-6)
+
+
+def test_the_mean_of_weights_follows_its_definition(training, validation):
+    """mean <- kept * mean + (1 - kept) * weights after each step, kept rising to what is asked."""
+    network = build()
+    kept, steps = 0.7, []
+    step = torch.optim.SGD.step
+
+    def recorded(self, *arguments):
+        step(self, *arguments)
+        steps.append(network.body[0].weight.detach().clone())
+
+    mean = network.body[0].weight.detach().clone()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(torch.optim.SGD, "step", recorded)
+        run(network, training, validation, average=kept, epochs=1)
+    for number, weight in enumerate(steps):
+        share = min(kept, (1 + number) / (10 + number))
+        mean = share * mean + (1 - share) * weight
+    torch.testing.assert_close(network.body[0].weight.detach(), mean)
+
+
+def test_the_history_has_the_rates_of_the_schedule(training, validation):
+    result = run(build(), training, validation, schedule="cosine", epochs=4, patience=9)
+    rates = [epoch.learning_rate for epoch in result.history]
+    assert rates == sorted(rates, reverse=True)
+    assert 0 < rates[-1] < rates[0] / 10
+
+
+@pytest.mark.parametrize("loss", ["mse", "l1", "huber", "margin"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
+def test_learns_with_every_loss_and_optimizer(training, validation, loss, optimizer):
+    result = run(
+        build(color_space="ycbcr"),
+        training,
+        validation,
+        loss=loss,
+        optimizer=optimizer,
+        learning_rate=0.3 if optimizer == "sgd" else 0.01,
+        epochs=40,
+        patience=40,
+    )
+    assert result.best.val_mse < result.history[0].val_mse
+
+
+def test_momentum_belongs_to_some_optimizers(training, validation):
+    with pytest.raises(ValueError, match=r"optimizer adam has its own; should be 0\.0"):
+        start(build(), training, validation, optimizer="adam", momentum=0.9)

@@ -1,6 +1,7 @@
 """Bad input: one clear message, exit status 1, and every output as it was before."""
 
 import errno
+import json
 import os
 import pickle
 import shutil
@@ -19,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from colorizer.errors import one_line_errors
 from colorizer.splits import open_split
 from tests.broken import LINKS, PICTURES
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, small_params
 from tests.stages.conftest import (
     COLORED_TEST,
     COLORED_VAL,
@@ -331,13 +332,13 @@ def test_bad_names(fails, damage):
 
 
 def of_another_configuration(path: Path) -> None:
-    configuration = '{"conv_layers":3,"kernels":4,"kernel_size":3,"batch_norm":false,"tanh":false}'
+    configuration = json.dumps(small_params()["model"] | {"conv_layers": 3})
     save_file(load_file(path), path, metadata={"network": configuration})
 
 
 def without_a_layer(path: Path) -> None:
     weights = load_file(path)
-    del weights["0.bias"]
+    del weights["body.0.bias"]
     save_file(weights, path, metadata={"network": network_of(path)})
 
 
@@ -349,10 +350,8 @@ def network_of(path: Path) -> str:
 
 
 def of_a_giant(path: Path) -> None:
-    configuration = (
-        '{"conv_layers":64,"kernels":4096,"kernel_size":31,"batch_norm":false,"tanh":false}'
-    )
-    save_file(load_file(path), path, metadata={"network": configuration})
+    giant = small_params()["model"] | {"conv_layers": 64, "kernels": 4096, "kernel_size": 31}
+    save_file(load_file(path), path, metadata={"network": json.dumps(giant)})
 
 
 MODELS = {
