@@ -36,7 +36,7 @@ def ours(
     set_up_processor(threads)
     torch.manual_seed(SEED)
     splits = [open_split(data / split) for split in ("train", "val")]
-    run = Training(Colorizer(model), params, 12, *splits)
+    run = Training(Colorizer(model), params, reference.LEVELS, *splits)
     while True:
         yield run.run_epoch().train_mse
 

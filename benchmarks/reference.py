@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 BATCH_SIZE = 16
 LEARNING_RATE = 0.1
-MARGIN = 24 / 255  # 12 levels, on [-1, 1]
+LEVELS = 12
+MARGIN = LEVELS * 2 / 255  # on [-1, 1]
 
 
 class Photos(Dataset[tuple[Tensor, Tensor]]):

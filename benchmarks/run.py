@@ -24,8 +24,12 @@ from colorizer.photos import find_photos
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "val", "test")
-PREPARED = ("train", "val", "test", "skipped.txt", "prepare.json")
-TRAINED = ("train", "val", "model.safetensors", "train.json", "history.csv")
+# What each stage is given after a data set is prepared, in a folder of its own.
+ARGUMENTS = {
+    "train": ("train", "val", "model.safetensors", "train.json", "history.csv"),
+    "evaluate": ("train", "val", "model.safetensors", "val.npy", "evaluate.json", "curve.csv"),
+    "predict_test": ("test", "model.safetensors", "test.npy", "names.txt"),
+}
 STAGES = ("sample", "prepare", "train", "evaluate", "predict_test", "plot")
 # conv layers, kernels, batch norm: the report's configurations.
 NETWORKS = ((1, 8, 0), (2, 2, 0), (2, 8, 0), (2, 16, 0), (4, 4, 0), (4, 8, 0), (2, 8, 1))
@@ -108,7 +112,13 @@ def workplace(**changes: object) -> Iterator[Path]:
 
 def prepare(folder: Path, raw: Path) -> Cost:
     """Prepare a data set into a folder."""
-    return measure(["-m", "stages.prepare", str(raw), *PREPARED], folder)
+    outputs = (*SPLITS, "skipped.txt", "prepare.json")
+    return measure(["-m", "stages.prepare", str(raw), *outputs], folder)
+
+
+def stage_cost(stage: str, folder: Path) -> Cost:
+    """Run one of the other stages where a data set was prepared."""
+    return measure(["-m", f"stages.{stage}", *ARGUMENTS[stage]], folder)
 
 
 @contextmanager
@@ -139,17 +149,9 @@ def stages(raw: Path, folder: Path, times: int) -> Iterator[list[object]]:
         spread([total / s for s in together], 0),
         f"{spread(ratios, 2)} times one",
     ]
-    measure(["-m", "stages.train", *TRAINED], folder)
-    commands = {
-        "evaluate": (
-            ["train", "val", "model.safetensors", "val.npy", "evaluate.json", "curve.csv"],
-            photos["val"],
-        ),
-        "predict_test": (["test", "model.safetensors", "test.npy", "names.txt"], photos["test"]),
-    }
-    for stage, (arguments, count) in commands.items():
-        costs = [measure(["-m", f"stages.{stage}", *arguments], folder) for _ in range(times)]
-        rates = [count / cost.seconds for cost in costs]
+    stage_cost("train", folder)
+    for stage, split in (("evaluate", "val"), ("predict_test", "test")):
+        rates = [photos[split] / stage_cost(stage, folder).seconds for _ in range(times)]
         yield [stage, spread(rates, 0), "with start-up"]
 
 
@@ -174,21 +176,9 @@ def memory(raw: Path) -> Iterator[list[object]]:
                 for number in range(count * len(paths) // sum(map(len, sources.values()))):
                     path = paths[number % len(paths)]
                     (folder / "raw" / split / f"{number}{path.suffix}").symlink_to(path.resolve())
-            for stage, cost in {
-                "prepare": prepare(folder, folder / "raw"),
-                "train": measure(["-m", "stages.train", *TRAINED], folder),
-                "evaluate": measure(
-                    [
-                        *("-m", "stages.evaluate", "train", "val", "model.safetensors"),
-                        *("val.npy", "evaluate.json", "curve.csv"),
-                    ],
-                    folder,
-                ),
-                "predict_test": measure(
-                    ["-m", "stages.predict_test", "test", "model.safetensors", "t.npy", "n.txt"],
-                    folder,
-                ),
-            }.items():
+            costs = {"prepare": prepare(folder, folder / "raw")}
+            costs |= {stage: stage_cost(stage, folder) for stage in ARGUMENTS}
+            for stage, cost in costs.items():
                 most.setdefault(stage, []).append(cost.anonymous / 1e6)
     for stage, (few, many) in most.items():
         yield [stage, f"{few:.0f}", f"{many:.0f}", f"{many / few:.2f}"]

@@ -35,6 +35,13 @@ def network_input(space: ColorSpace, gray: Tensor) -> Tensor:
     return (116 * curve - 16) / 50 - 1
 
 
+def chroma_of(rgb: Tensor) -> Tensor:
+    """Cb and Cr (n, 2, H, W) of rgb (n, 3, H, W): what rgb_of takes in ycbcr."""
+    red, green, blue = rgb.unbind(dim=1)
+    luma = RED * red + GREEN * green + BLUE * blue
+    return torch.stack([(blue - luma) / OF_CB, (red - luma) / OF_CR], dim=1)
+
+
 def rgb_of(space: ColorSpace, output: Tensor, gray: Tensor) -> Tensor:
     """Rgb (n, 3, H, W) of a network's output (n, OUTPUTS, H, W) for gray (n, 1, H, W).
 

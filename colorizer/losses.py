@@ -5,25 +5,25 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-LossName = Literal["mse", "l1", "huber", "margin"]
+DistanceLoss = Literal["mse", "l1", "huber", "margin"]
+LossName = DistanceLoss | Literal["cross_entropy"]  # the latter is in chroma_bins.py
 
-# Widths of the soft step of the margin loss, in margins: in the beginning and in the end.
-WIDEST, NARROWEST = 4.0, 0.25
+STEP_WIDTH = 0.4  # of the margin loss, in margins
 
 
-def gradient_of(loss: LossName, difference: Tensor, margin: float, done: float) -> Tensor:
+def gradient_of(loss: DistanceLoss, difference: Tensor, margin: float) -> Tensor:
     """Derivative of a loss of d, the difference between a prediction and its target.
 
-    difference and margin are on the scale [-1, 1]; done is the share of training that is over,
-    0..1. What a loss comes to is not needed to make it small. The losses of a value:
+    difference and margin are on the scale [-1, 1]. What a loss comes to is not needed to make it
+    small. The losses of a value:
 
     mse: d^2, least at the mean; the report's.
     l1: |d|, least at the median.
     huber: d^2 / (2 margin) within the margin, |d| - margin / 2 beyond it (Huber 1964).
-    margin: width * sigmoid((|d| - margin) / width), the margin error with a soft step. Its
-        width falls geometrically from 4 margins to a quarter of one in the course of training:
-        wide, the sigmoid is nearly straight and the loss is l1 but for outliers; narrow, it
-        counts what the margin error counts. The factor keeps the steepest slope at 1/4.
+    margin: width * sigmoid((|d| - margin) / width), where width is 0.4 margins: the margin error
+        with its step made smooth, as Nguyen and Sanner 2013 do with the 0-1 loss. Values near the
+        margin are pulled, those that are far off are given up. The factor keeps the steepest
+        slope at 1/4.
     """
     match loss:
         case "mse":
@@ -33,6 +33,5 @@ def gradient_of(loss: LossName, difference: Tensor, margin: float, done: float) 
         case "huber":
             return (difference / margin).clamp_(-1, 1)
         case "margin":
-            width = margin * WIDEST * (NARROWEST / WIDEST) ** done
-            step = torch.sigmoid((difference.abs() - margin) / width)
+            step = torch.sigmoid((difference.abs() - margin) / (margin * STEP_WIDTH))
             return step * (1 - step) * difference.sign()

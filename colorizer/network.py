@@ -12,7 +12,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colorizer.color_spaces import OUTPUTS, ColorSpace, network_input, rgb_of
+from colorizer.chroma_bins import likeliest
+from colorizer.color_spaces import OUTPUTS, ColorSpace, chroma_of, network_input, rgb_of
 from colorizer.errors import InputError
 from colorizer.layers import BatchNorm2d, Conv2d
 from colorizer.params import Section, validated
@@ -38,26 +39,46 @@ class ModelParams(Section):
     tanh: bool
     dropout: float = Field(ge=0, le=0.9)
     halvings: int = Field(ge=0, le=8)
-    reduction: int = Field(ge=1, le=16)
+    doublings: int = Field(ge=0, le=8)
     positions: bool
+    bins: int = Field(ge=0, le=256)
 
-    @field_validator("halvings", "reduction", "positions")
+    @property
+    def coarseness(self) -> int:
+        """Pixels: sides of the squares that share a chroma, before they are blended."""
+        return 1 << (self.halvings - self.doublings)
+
+    @field_validator("halvings", "doublings", "positions")
     @classmethod
     def _of_unet(cls, value: int, info: ValidationInfo) -> int:
-        if value > (info.field_name == "reduction") and info.data.get("network") == "plain":
-            raise ValueError(
-                "network is plain, which has none; should be as in params.yaml, or unet"
-            )
+        if value and info.data.get("network") == "plain":
+            none = "false" if info.field_name == "positions" else "0"
+            raise ValueError(f"network plain has none; should be {none}, or network be unet")
         return value
 
-    @field_validator("reduction")
+    @field_validator("doublings")
     @classmethod
-    def _of_chroma(cls, value: int, info: ValidationInfo) -> int:
-        if value > 1 and info.data.get("color_space") == "rgb":
+    def _of_halvings(cls, doublings: int, info: ValidationInfo) -> int:
+        halvings = info.data.get("halvings", doublings)
+        if doublings > halvings:
+            raise ValueError(f"halvings is {halvings}; should be that or less")
+        if doublings < halvings and info.data.get("color_space") == "rgb":
             raise ValueError(
-                "color_space is rgb, which would lose detail; should be 1, or lab or ycbcr"
+                f"color_space is rgb, which would lose detail; should be {halvings}, as halvings, "
+                "or color_space be ycbcr or lab"
             )
-        return value
+        return doublings
+
+    @field_validator("bins")
+    @classmethod
+    def _of_chroma(cls, bins: int, info: ValidationInfo) -> int:
+        if bins == 1:
+            raise ValueError("should be 0, for none, or from 2")
+        if bins and info.data.get("color_space") != "ycbcr":
+            raise ValueError("color_space should then be ycbcr, whose chroma they divide")
+        if bins and info.data.get("tanh"):
+            raise ValueError("tanh should then be false, since what comes out are probabilities")
+        return bins
 
 
 class ConvStack(nn.Sequential):
@@ -82,12 +103,14 @@ class ConvStack(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """An encoder and a decoder with skips (Ronneberger et al. 2015), on pixels side by side.
+    """An encoder and a decoder with skips (Ronneberger et al. 2015), which may end coarse.
 
-    Squares of reduction x reduction pixels become the channels of one, without loss; from there
-    the picture is halved `halvings` times and brought up again. What is predicted for a square
-    is brought to its pixels bilinearly: enough for chroma, which the eye and a margin both take
-    coarsely. (N, 1, H, W) to (N, outputs, H, W), float32, of any height and width.
+    Blocks of `conv_layers` convolutions. Going down, `halvings` times, each side of the picture is
+    halved and kernels are doubled; going up, `doublings` times, the opposite, and what was there
+    at this size on the way down is seen again. With fewer doublings the outputs are of squares of
+    pixels: enough for chroma, which is smoother than luma.
+    (N, 1, H, W) to (N, outputs, h, w), float32, where h and w are H and W rounded up to what can
+    be halved so often, over the coarseness.
     """
 
     def __init__(self, params: ModelParams, outputs: int) -> None:
@@ -95,35 +118,28 @@ class UNet(nn.Module):
         super().__init__()
         self.params = params
         widths = [params.kernels * 2**level for level in range(params.halvings + 1)]
-        inputs = params.reduction**2 + 2 * params.positions
-        self.enter = _block(inputs, widths[0], params)
-        self.down = nn.ModuleList(_block(a, b, params) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(_block(a + b, a, params) for a, b in pairwise(widths))
-        self.leave = nn.Conv2d(widths[0], outputs, 1)
+        coarsest = params.halvings - params.doublings
+        self.enter = _block(1 + 2 * params.positions, widths[0], params)
+        self.down = nn.ModuleList(_block(a, 2 * a, params) for a in widths[:-1])
+        self.narrow = nn.ModuleList(nn.Conv2d(2 * a, a, 1) for a in widths[coarsest:-1])
+        self.up = nn.ModuleList(_block(2 * a, a, params) for a in widths[coarsest:-1])
+        self.leave = nn.Conv2d(widths[coarsest], outputs, 1)
 
     def forward(self, gray: Tensor) -> Tensor:
-        """Pad to what can be halved, go down and up, cut to the size of the picture."""
-        *_, height, width = gray.shape
-        step = self.params.reduction * 2**self.params.halvings
-        padding = (0, -width % step, 0, -height % step)
-        squares = functional.pixel_unshuffle(
-            functional.pad(gray, padding, mode="replicate"), self.params.reduction
-        )
+        """Repeat the border until all can be halved, go down, go up."""
+        x = padded(gray, 2**self.params.halvings)
         if self.params.positions:
-            squares = torch.cat([squares, _positions(squares)], dim=1)
-        x = self.enter(squares.contiguous(memory_format=torch.channels_last))
+            x = torch.cat([x, _positions(x)], dim=1)
+        x = self.enter(x.contiguous(memory_format=torch.channels_last))
         skips = []
         for down in self.down:
             skips.append(x)
             x = down(functional.max_pool2d(x, 2))
-        for up in reversed(self.up):
-            x = up(torch.cat([skips.pop(), functional.interpolate(x, scale_factor=2)], dim=1))
-        output = functional.interpolate(
-            self.leave(x), scale_factor=self.params.reduction, mode="bilinear"
-        )
-        if self.params.tanh:
-            output = output.tanh()
-        return output[..., :height, :width]
+        for narrow, up in zip(reversed(self.narrow), reversed(self.up), strict=True):
+            brought_up = functional.interpolate(narrow(x), scale_factor=2)
+            x = up(torch.cat([skips.pop(), brought_up], dim=1))
+        output: Tensor = self.leave(x)
+        return output.tanh() if self.params.tanh else output
 
 
 class Colorizer(nn.Module):
@@ -137,12 +153,32 @@ class Colorizer(nn.Module):
         super().__init__()
         self.params = params
         kind = {"plain": ConvStack, "unet": UNet}[params.network]
-        self.body = kind(params, OUTPUTS[params.color_space])
+        self.body = kind(params, OUTPUTS[params.color_space] * (params.bins or 1))
 
     def forward(self, gray: Tensor) -> Tensor:
-        """See, predict, and give the rgb that follows."""
-        space = self.params.color_space
-        return rgb_of(space, self.body(network_input(space, gray)), gray)
+        """Rgb; with bins, while training, their logits (n, 2 * bins, h, w) to learn from."""
+        output: Tensor = self.body(network_input(self.params.color_space, gray))
+        return output if self.params.bins and self.training else self.rgb(output, gray)
+
+    def chroma(self, rgb: Tensor) -> Tensor:
+        """The chroma that the body of a network with bins should put out for rgb: (n, 2, h, w)."""
+        chroma = chroma_of(padded(rgb, 2**self.params.halvings))
+        return functional.avg_pool2d(chroma, self.params.coarseness)
+
+    def rgb(self, output: Tensor, gray: Tensor) -> Tensor:
+        """The rgb that follows from what the body puts out, brought up to the size of the gray."""
+        *_, height, width = gray.shape
+        if self.params.bins:
+            output = likeliest(output)
+        if (scale := self.params.coarseness) > 1:
+            output = functional.interpolate(output, scale_factor=scale, mode="bilinear")
+        return rgb_of(self.params.color_space, output[..., :height, :width], gray)
+
+
+def padded(pictures: Tensor, step: int) -> Tensor:
+    """Repeat the lower and the right border until both sides are multiples of `step`."""
+    *_, height, width = pictures.shape
+    return functional.pad(pictures, (0, -width % step, 0, -height % step), mode="replicate")
 
 
 def _layer(inputs: int, outputs: int, params: ModelParams) -> list[nn.Module]:

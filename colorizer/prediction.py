@@ -13,18 +13,22 @@ from colorizer.network import scaled
 PICTURES_AT_ONCE = 32
 
 
-def predict(network: nn.Module, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+def predict(network: nn.Module, batches: Iterable[Tensor], flips: bool) -> Iterator[Tensor]:
     """Give the predictions for batches of gray pictures, one after the other.
 
     A batch is uint8 (n, H, W), its prediction float32 (n, H, W, 3) in levels, on the network's
-    device: 0..255 unless the network leaves that range, neither rounded nor clamped. The network
+    device: 0..255 unless the network leaves that range, neither rounded nor clamped. With `flips`
+    it is the mean of two, for the pictures as they are and turned over left to right. The network
     is left in evaluation mode, where batch norm uses what it learnt, not the pictures at hand.
     """
     network.eval()
     device = next(network.parameters()).device
     for gray in batches:
         with torch.inference_mode():
-            output = network(scaled(gray.to(device).unsqueeze(-1)))  # (n, 3, H, W)
+            pictures = scaled(gray.to(device).unsqueeze(-1))
+            output = network(pictures)  # (n, 3, H, W)
+            if flips:
+                output = (output + network(pictures.flip(3)).flip(3)) / 2
             yield output.add_(1).mul_(127.5).permute(0, 2, 3, 1)
 
 

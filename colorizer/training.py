@@ -3,22 +3,26 @@
 import copy
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, NamedTuple
 
+import numpy as np
 import torch
 from pydantic import AfterValidator, Field, ValidationInfo
 from torch import Tensor, nn
 
 from colorizer.augmentation import draw_moves, moved
+from colorizer.chroma_bins import cross_entropy
 from colorizer.device import resident
 from colorizer.error_totals import ErrorTotals
+from colorizer.errors import InputError
 from colorizer.losses import LossName, gradient_of
 from colorizer.metrics import LARGEST_MSE
-from colorizer.network import scaled
+from colorizer.network import Colorizer, ModelParams, scaled
 from colorizer.optimizers import WITH_MOMENTUM, OptimizerName, build_optimizer
-from colorizer.params import Section
+from colorizer.params import PARAMS_FILE, Section
 from colorizer.prediction import PICTURES_AT_ONCE, predict
-from colorizer.ranks import in_step, part, ranks, total
+from colorizer.ranks import in_step, part, rank, ranks, total
 from colorizer.schedules import ScheduleName, rate_factor
 from colorizer.splits import Split
 
@@ -48,6 +52,15 @@ class TrainParams(Section):
     average: float = Field(ge=0, le=0.9999)
     epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
+
+
+def check_loss(model: ModelParams, params: TrainParams) -> None:
+    """Raise InputError where a network does not put out what the loss is of."""
+    if (params.loss == "cross_entropy") != bool(model.bins):
+        raise InputError(
+            f"{PARAMS_FILE}: train.loss is {params.loss} and model.bins is {model.bins}; "
+            "cross_entropy should go with bins from 2, another loss with 0"
+        )
 
 
 class Epoch(NamedTuple):
@@ -89,7 +102,7 @@ class Training:
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Colorizer,
         params: TrainParams,
         margin: int,
         training: Split,
@@ -171,7 +184,6 @@ class Training:
                 if value is not None
             },
             "order": self._order.get_state(),
-            "generator": torch.get_rng_state(),
         }
 
     def take_over(self, tensors: dict[str, Tensor], history: list[Epoch]) -> None:
@@ -188,33 +200,43 @@ class Training:
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
         self._order.set_state(tensors["order"])
-        torch.set_rng_state(tensors["generator"])
 
     def _learn(self) -> float:
         """Mean squared error over the epoch, each value predicted before its batch was learnt."""
         self._network.train()
+        # Dropout draws from PyTorch's own generators, on each rank other masks.
+        drawn = np.random.SeedSequence([self._params.seed, len(self.history), rank()])
+        torch.manual_seed(int(drawn.generate_state(1, np.uint64)[0]))
         order = torch.randperm(len(self._training.gray), generator=self._order)
-        batches = order.split(self._params.batch_size)
+        batches = order.to(self._training.gray.device).split(self._params.batch_size)
+        errors = [epoch.val_margin_error for epoch in self.history]
         squared = torch.zeros((), dtype=torch.float64, device=_device(self._network))
         for number, batch in enumerate(batches, start=len(self.history) * len(batches)):
             done = number / (len(batches) * self._params.epochs)
-            self._set_rate(done)
-            squared += self._step(batch, done)
+            factor = rate_factor(self._params.schedule, done, errors)
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._params.learning_rate * factor
+            squared += self._step(batch)
             if self._judged is not self._network:
                 self._add_to_mean(number)
         return total(squared).item() / self._training.rgb.numel()
 
-    def _step(self, batch: Tensor, done: float) -> Tensor:
+    def _step(self, batch: Tensor) -> Tensor:
         """Learn from a batch, of which this rank takes its share; the sum of its squared errors."""
         gray, target = self._pictures(batch)
-        output = self._learner(gray)  # (n, 3, H, W)
-        difference = (output - target).detach()
-        gradient = gradient_of(self._params.loss, difference, self._margin / 127.5, done)
-        # The gradient of the mean over the whole batch. It is averaged over the ranks, so that
-        # times their number it is a sum.
-        gradient *= ranks() / (len(batch) * target.shape[1:].numel())
+        output = self._learner(gray)  # (n, 3, H, W), or logits of bins
         self._optimizer.zero_grad()
-        output.backward(gradient)
+        # A loss is the mean over the whole batch. Its gradients are averaged over the ranks, so
+        # that times their number they are a sum.
+        if self._params.loss == "cross_entropy":
+            chroma = self._network.chroma(target)
+            loss = cross_entropy(output, chroma)
+            loss.backward(loss.new_tensor(ranks() / (len(batch) * chroma.shape[1:].numel())))
+            difference = self._network.rgb(output.detach(), gray) - target
+        else:
+            difference = (output - target).detach()
+            gradient = gradient_of(self._params.loss, difference, self._margin / 127.5)
+            output.backward(gradient.mul_(ranks() / (len(batch) * target.shape[1:].numel())))
         self._optimizer.step()
         squared: Tensor = difference.square().sum()
         return squared
@@ -222,18 +244,11 @@ class Training:
     def _pictures(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Gray and target of this rank's share of a batch, moved as the params say."""
         device = _device(self._network)
-        rows = part(batch).to(self._training.gray.device)
-        gray, rgb = (some.index_select(0, rows).to(device) for some in self._training)
+        gray, rgb = (some.index_select(0, part(batch)).to(device) for some in self._training)
         if self._params.flips or self._params.shifts:
             moves = draw_moves(len(batch), self._params.flips, self._params.shifts, self._order)
             gray, rgb = (moved(some, part(moves)) for some in (gray, rgb))
         return scaled(gray.unsqueeze(-1)), scaled(rgb)
-
-    def _set_rate(self, done: float) -> None:
-        errors = [epoch.val_margin_error for epoch in self.history]
-        rate = self._params.learning_rate * rate_factor(self._params.schedule, done, errors)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
 
     def _add_to_mean(self, steps: int) -> None:
         """Move the judged weights a little towards the network's, more so in the beginning."""
@@ -251,7 +266,7 @@ class Training:
 
     def _spoil(self) -> None:
         with torch.no_grad():
-            for weight in self._network.parameters():
+            for weight in chain(self._network.parameters(), self._judged.parameters()):
                 weight.fill_(math.nan)
 
 
@@ -264,7 +279,7 @@ def validate(network: nn.Module, validation: Pictures, margin: int) -> tuple[flo
     """Mean squared error on [-1, 1] and margin error of pictures, in evaluation mode."""
     totals = ErrorTotals([margin])
     gray, rgb = (part(pictures).split(PICTURES_AT_ONCE) for pictures in validation)
-    for prediction, target in zip(predict(network, gray), rgb, strict=True):
+    for prediction, target in zip(predict(network, gray, flips=False), rgb, strict=True):
         totals.add(prediction, target.to(prediction.device))
     return totals.mse, totals.margin_errors[0]
 

@@ -29,6 +29,7 @@ class EvaluateParams(Section):
     """Section `evaluate` of params.yaml."""
 
     threads: int = Field(ge=1, le=1024)
+    flips: bool
     largest_margin: int = Field(ge=0, le=LEVELS)
 
 
@@ -45,7 +46,7 @@ def evaluate(
     training: Split,
     validation: Split,
     margin: int,
-    largest_margin: int,
+    params: EvaluateParams,
     predictions: ArrayWriter,
 ) -> Evaluation:
     """Measure the network and the trivial answers on the validation split.
@@ -58,7 +59,7 @@ def evaluate(
         "table_median": median_table(tally),
         "table_mode": mode_table(tally, margin),
     }
-    margins = [*range(largest_margin + 1), margin]
+    margins = [*range(params.largest_margin + 1), margin]
     totals = {answer: ErrorTotals(margins) for answer in ("network", *tables)}
     seen = PictureTotals(margin)
     gray, rgb = (
@@ -66,7 +67,8 @@ def evaluate(
         for array in (validation.gray, validation.rgb)
     )
     with tqdm(total=len(validation), desc="evaluate", unit="photo") as progress:
-        for prediction, levels, target in zip(predict(network, gray), gray, rgb, strict=True):
+        predicted = predict(network, gray, params.flips)
+        for prediction, levels, target in zip(predicted, gray, rgb, strict=True):
             pictures = to_pictures(prediction)
             predictions.append(pictures)
             seen.add(pictures, target.numpy())
@@ -119,9 +121,7 @@ def main() -> None:
         replacing(paths.predictions) as (partial,),
         array_writer(partial, np.uint8, validation.rgb.shape[1:]) as predictions,
     ):
-        evaluation = evaluate(
-            network, training, validation, metric.margin, params.largest_margin, predictions
-        )
+        evaluation = evaluate(network, training, validation, metric.margin, params, predictions)
     write_metrics(paths.metrics, evaluation.metrics)
     columns = evaluation.margin_curve
     rows = zip(*columns.values(), strict=True)

@@ -24,6 +24,7 @@ class PredictTestParams(Section):
 
     seed: int = Field(ge=0)
     threads: int = Field(ge=1, le=1024)
+    flips: bool
     count: Annotated[int, Field(ge=1)] | Literal["all"]
 
 
@@ -64,7 +65,7 @@ def main() -> None:
     ):
         gray = torch.from_numpy(test.gray)
         batches = torch.from_numpy(chosen).split(PICTURES_AT_ONCE)
-        for prediction in predict(network, (gray[rows] for rows in batches)):
+        for prediction in predict(network, (gray[rows] for rows in batches), params.flips):
             predictions.append(to_pictures(prediction))
             progress.update(len(prediction))
     write_text(paths.names, "".join(f"{test.names[index]}\n" for index in chosen))

@@ -16,7 +16,7 @@ from colorizer.network import Colorizer, ModelParams, save_network
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.ranks import from_first, joined_ranks, rank
 from colorizer.splits import array_path, open_split
-from colorizer.training import Epoch, Training, TrainParams
+from colorizer.training import Epoch, Training, TrainParams, check_loss
 
 LEARNT = ("gray", "rgb")  # the arrays of a split that training reads
 
@@ -117,6 +117,7 @@ def main() -> None:
     metric = read_section(PARAMS_FILE, "metric", MetricParams)
     model = read_section(PARAMS_FILE, "model", ModelParams)
     params = read_section(PARAMS_FILE, "train", TrainParams)
+    check_loss(model, params)
 
     set_up_processor(params.threads)
     with joined_ranks(available_device()):

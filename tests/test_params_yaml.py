@@ -27,7 +27,9 @@ SECTIONS = {
     "predict_test": PredictTestParams,
     "plot": PlotParams,
 }
+# What some keys need of others to take all their values.
 OF_UNET = {"network": "unet", "color_space": "ycbcr"}
+WITH = {"halvings": OF_UNET, "doublings": OF_UNET | {"halvings": 8}, "bins": OF_UNET}
 TEXT = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
 KEY = re.compile(r"^  (\w+): *(\S+) *# (.*)$")
 BETWEEN = re.compile(r"([\d.]+?)\.\.([\de.]+)")
@@ -52,9 +54,8 @@ def stated_ranges() -> list[tuple[str, str, str, float, float | None]]:
 
 def is_allowed(section: str, key: str, value: float, default: str) -> bool:
     typed = value if "." in default else int(value)
-    with_it = OF_UNET if key in {"halvings", "reduction"} else {}
     try:
-        SECTIONS[section](**(small_params()[section] | with_it | {key: typed}))
+        SECTIONS[section](**(small_params()[section] | WITH.get(key, {}) | {key: typed}))
     except ValidationError:
         return False
     return True

@@ -147,14 +147,15 @@ UNET = {
     "kernels": 4,
     "batch_norm": True,
     "halvings": 2,
-    "reduction": 2,
+    "doublings": 1,
     "positions": True,
 }
 
 
-@given(st.integers(1, 35), st.integers(1, 35), st.sampled_from([1, 2, 4]), st.integers(0, 3))
-def test_a_unet_takes_pictures_of_any_size(height, width, reduction, halvings):
-    network = build(**UNET | {"reduction": reduction, "halvings": halvings}).eval()
+@given(st.integers(1, 35), st.integers(1, 35), st.integers(0, 3), st.integers(0, 3))
+def test_a_unet_takes_pictures_of_any_size(height, width, doublings, more):
+    halvings = {"doublings": doublings, "halvings": doublings + more}
+    network = build(**UNET | halvings).eval()
     gray = torch.rand(2, 1, height, width) * 2 - 1
     assert network(gray).shape == (2, 3, height, width)
 
@@ -170,9 +171,42 @@ def test_number_of_weights_of_a_unet_by_hand():
     def block(inputs, outputs):  # of two convolutions with batch norm
         return 9 * inputs * outputs + 9 * outputs**2 + 2 * outputs + 4 * outputs
 
-    down = block(6, 4) + block(4, 8) + block(8, 16)  # 2 x 2 pixels and two positions go in
-    up = block(16 + 8, 8) + block(8 + 4, 4)
-    assert weights(build(**UNET)) == down + up + (4 * 2 + 2)
+    down = block(3, 4) + block(4, 8) + block(8, 16)  # gray and two positions go in
+    up = 16 * 8 + 8 + block(8 + 8, 8)
+    assert weights(build(**UNET)) == down + up + (8 * 2 + 2)
+    up += 8 * 4 + 4 + block(4 + 4, 4)
+    assert weights(build(**UNET | {"doublings": 2})) == down + up + (4 * 2 + 2)
+
+
+def test_a_unet_that_ends_coarsely_blends_its_chroma():
+    gray = torch.rand(1, 1, 16, 16)
+    of_blue = build(**UNET).eval()(gray)[:, 2:] - gray  # as chroma, Cb
+    steps = of_blue.diff(dim=3)
+    within = steps[..., 2:-2:2]  # from a pixel to the next that shares its square of 2 x 2
+    between = (steps[..., 1:-3:2] + steps[..., 3:-1:2]) / 2
+    torch.testing.assert_close(within, between, atol=1e-6, rtol=0)
+    assert within.abs().max() > 1e-4
+
+
+def test_bins_are_logits_while_training_and_rgb_afterwards():
+    network = build(**UNET | {"bins": 9})
+    gray = torch.rand(2, 1, 13, 21)
+    assert network(gray).shape == (2, 2 * 9, 8, 12)  # halves of 16 x 24
+    rgb = network.eval()(gray)
+    assert rgb.shape == (2, 3, 13, 21)
+    luma = (rgb * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(luma, gray, atol=1e-5, rtol=0)
+
+
+def test_the_chroma_to_learn_is_the_mean_of_a_square():
+    network = build(**UNET | {"bins": 9})
+    rgb = torch.rand(2, 3, 16, 24) * 2 - 1
+    red, _, blue = rgb.unbind(dim=1)
+    luma = (rgb * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(dim=1)
+    chroma = torch.stack([(blue - luma) / 1.772, (red - luma) / 1.402], dim=1)
+    expected = (chroma[..., ::2, ::2] + chroma[..., 1::2, ::2]) / 4
+    expected += (chroma[..., ::2, 1::2] + chroma[..., 1::2, 1::2]) / 4
+    torch.testing.assert_close(network.chroma(rgb), expected, atol=1e-5, rtol=0)
 
 
 def test_every_weight_of_a_unet_learns():
@@ -203,10 +237,13 @@ def test_dropout_leaves_out_channels_while_training_only():
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"halvings": 1}, "network is plain"),
-        ({"positions": True}, "network is plain"),
-        ({"reduction": 2, "color_space": "ycbcr"}, "network is plain"),
+        ({"halvings": 1}, "network plain has none; should be 0"),
+        ({"positions": True}, "network plain has none; should be false"),
+        (UNET | {"doublings": 3}, "halvings is 2"),
         (UNET | {"color_space": "rgb"}, "color_space is rgb"),
+        (UNET | {"bins": 1}, "should be 0, for none, or from 2"),
+        (UNET | {"bins": 9, "color_space": "lab"}, "color_space should then be ycbcr"),
+        (UNET | {"bins": 9, "tanh": True}, "tanh should then be false"),
     ],
 )
 def test_combinations_without_sense_are_refused(changes, complaint):

@@ -19,8 +19,8 @@ def gray() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (7, 10, 12), dtype=np.uint8)
 
 
-def gathered(network, gray, at_once) -> np.ndarray:
-    return torch.cat([*predict(network, torch.from_numpy(gray).split(at_once))]).numpy()
+def gathered(network, gray, at_once, flips=False) -> np.ndarray:
+    return torch.cat([*predict(network, torch.from_numpy(gray).split(at_once), flips)]).numpy()
 
 
 def test_predicts_in_levels_what_the_network_says(network, gray):
@@ -34,6 +34,13 @@ def test_predicts_in_levels_what_the_network_says(network, gray):
 def test_batches_do_not_matter(network, gray, at_once):
     whole = gathered(network, gray, 7)
     np.testing.assert_allclose(gathered(network, gray, at_once), whole, atol=1e-3)
+
+
+def test_flips_average_a_picture_with_its_mirror_image(network, gray):
+    mirrored = gathered(network, gray[:, :, ::-1].copy(), 7)[:, :, ::-1]
+    mean = (gathered(network, gray, 7) + mirrored) / 2
+    np.testing.assert_allclose(gathered(network, gray, 3, flips=True), mean, atol=1e-3)
+    assert np.abs(mirrored - mean).max() > 1
 
 
 def test_predicting_teaches_the_network_nothing(network, gray):

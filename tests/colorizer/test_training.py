@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from colorizer.network import Colorizer, ModelParams
 from colorizer.prediction import predict
 from colorizer.training import Pictures, Training, TrainParams, stops_early, validate
-from tests.conftest import draw_photos, small_params
+from tests.conftest import UNET_WITH_BINS, draw_photos, small_params
 
 CPU = torch.device("cpu")
 PARAMS = small_params()["train"] | {"seed": 7, "epochs": 4}
@@ -123,7 +123,7 @@ def test_a_diverged_run_stops_with_the_errors_of_black_for_white(training, valid
     assert len(result.history) < 9
     assert result.history[-1][1:4] == (4.0, 4.0, 1.0)
     assert all(epoch.train_mse <= 4 for epoch in result.history)
-    (prediction,) = predict(network, [torch.from_numpy(validation.gray)])
+    (prediction,) = predict(network, [torch.from_numpy(validation.gray)], flips=False)
     assert prediction.isnan().all()
 
 
@@ -134,7 +134,16 @@ RECIPES = {
     "adamw, one cycle": {"optimizer": "adamw", "schedule": "one_cycle", "loss": "margin"},
     "rmsprop, moved": {"optimizer": "rmsprop", "flips": True, "shifts": 2, "loss": "l1"},
     "mean of weights": {"average": 0.9, "loss": "huber"},
+    "bins": {"loss": "cross_entropy"},
 }
+NETWORKS = {"bins": UNET_WITH_BINS | {"dropout": 0.2}}  # of recipes that need one of their own
+
+
+def test_a_mean_of_weights_diverges_with_them(training, validation):
+    network = build()
+    result = run(network, training, validation, learning_rate=1e6, epochs=9, average=0.9)
+    assert result.diverged
+    assert result.history[-1][1:4] == (4.0, 4.0, 1.0)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -143,16 +152,17 @@ def test_a_run_goes_on_where_another_was_interrupted(
     training, validation, interrupted_after, recipe
 ):
     options = {"epochs": 5, "learning_rate": 0.01} | RECIPES[recipe]
-    whole_network = build(batch_norm=True, dropout=0.2)
+    model = NETWORKS.get(recipe, {"batch_norm": True, "dropout": 0.2})
+    whole_network = build(**model)
     whole = run(whole_network, training, validation, **options)
 
-    first = start(build(batch_norm=True, dropout=0.2), training, validation, **options)
+    first = start(build(**model), training, validation, **options)
     for _ in range(interrupted_after):
         first.run_epoch()
     tensors = {name: tensor.clone() for name, tensor in first.tensors().items()}
     history = list(first.history)
 
-    network = build(seed=99, batch_norm=True, dropout=0.2)
+    network = build(seed=99, **model)
     second = start(network, training, validation, **options)
     second.take_over(tensors, history)
     torch.testing.assert_close(second.tensors(), tensors, rtol=0, atol=0)
@@ -236,6 +246,25 @@ def test_learns_with_every_loss_and_optimizer(training, validation, loss, optimi
         patience=40,
     )
     assert result.best.val_mse < result.history[0].val_mse
+
+
+@pytest.mark.parametrize("network", ["plain", "unet"])
+def test_learns_bins_of_chroma(training, validation, network):
+    halvings = {} if network == "unet" else {"halvings": 0, "doublings": 0, "positions": False}
+    result = run(
+        build(**UNET_WITH_BINS | {"network": network} | halvings),
+        training,
+        validation,
+        loss="cross_entropy",
+        optimizer="adam",
+        learning_rate=0.01,
+        epochs=40,
+        patience=40,
+    )
+    # Color follows from gray here, so that it can be told nearly exactly.
+    assert result.history[0].val_margin_error > 0.6
+    assert result.best.val_margin_error < 0.4
+    assert result.best.train_mse < result.history[0].train_mse / 4
 
 
 def test_momentum_belongs_to_some_optimizers(training, validation):

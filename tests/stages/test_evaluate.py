@@ -36,7 +36,7 @@ def evaluate(run):
 def test_the_metrics_follow_from_the_saved_network(evaluate):
     measured = evaluate()
     split = open_split(Path(VAL))
-    (output,) = predict(load_network(Path(MODEL)), [torch.from_numpy(split.gray)])
+    (output,) = predict(load_network(Path(MODEL)), [torch.from_numpy(split.gray)], flips=False)
     prediction = output.numpy()
     distance = np.abs(prediction.astype(np.float64) - split.rgb)
     assert measured["margin_error"] == pytest.approx((distance >= 12).mean(), abs=1e-6)
@@ -59,6 +59,16 @@ def test_the_metrics_follow_from_the_saved_network(evaluate):
 
 def test_the_margin_error_is_the_one_that_training_reported(evaluate):
     assert evaluate()["margin_error"] == metrics(METRICS)["val_margin_error"]
+
+
+def test_with_flips_the_mean_is_measured(evaluate, params):
+    params["evaluate"]["flips"] = True
+    measured = evaluate()
+    split = open_split(Path(VAL))
+    (output,) = predict(load_network(Path(MODEL)), [torch.from_numpy(split.gray)], flips=True)
+    off = np.abs(output.numpy().astype(np.float64) - split.rgb) >= 12
+    assert measured["margin_error"] == pytest.approx(off.mean(), abs=1e-6)
+    assert measured["margin_error"] != metrics(METRICS)["val_margin_error"]
 
 
 def test_trivial_answers_stand_beside_the_network(evaluate, capsys):

@@ -26,10 +26,18 @@ def test_pictures_and_names_are_in_one_order(colored):
     assert (pictures.dtype, pictures.shape) == (np.uint8, (3, 16, 16, 3))
     test = open_split(Path(TEST))
     assert names == sorted(set(names))
-    (prediction,) = predict(load_network(Path(MODEL)), [torch.from_numpy(test.gray)])
+    (prediction,) = predict(load_network(Path(MODEL)), [torch.from_numpy(test.gray)], flips=False)
     expected = dict(zip(test.names, to_pictures(prediction), strict=True))
     for picture, name in zip(pictures, names, strict=True):
         np.testing.assert_array_equal(picture, expected[name])
+
+
+def test_flips_are_those_of_the_prediction(colored, params):
+    params["predict_test"] |= {"count": "all", "flips": True}
+    pictures, _ = colored()
+    gray = torch.from_numpy(open_split(Path(TEST)).gray)
+    (prediction,) = predict(load_network(Path(MODEL)), [gray], flips=True)
+    np.testing.assert_array_equal(pictures, to_pictures(prediction))
 
 
 def test_all_means_all(colored, params):

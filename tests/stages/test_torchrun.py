@@ -11,7 +11,7 @@ import torch
 from ruamel.yaml import YAML
 
 from colorizer.network import load_network
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, UNET_WITH_BINS
 from tests.stages.conftest import HISTORY, METRICS, MODEL, PATHS, metrics, series
 
 ENVIRONMENT = {"PYTHONPATH": str(REPOSITORY), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -32,11 +32,15 @@ def launch(params, *command: str) -> subprocess.CompletedProcess[str]:
 # 12 photographs: batches of 5, 5 and 2 leave ranks with different shares, batches of 11 and 1 leave
 # one rank with nothing.
 @pytest.mark.parametrize("batch_size", [5, 11])
-@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize(
+    ("model", "loss"),
+    [({}, "mse"), ({"batch_norm": True}, "mse"), (UNET_WITH_BINS, "cross_entropy")],
+    ids=["plain", "batch norm", "unet with bins"],
+)
 @pytest.mark.usefixtures("built")
-def test_two_processes_train_as_one(params, batch_norm, batch_size):
-    params["model"]["batch_norm"] = batch_norm
-    params["train"] |= {"batch_size": batch_size, "epochs": 8, "patience": 2}
+def test_two_processes_train_as_one(params, model, loss, batch_size):
+    params["model"] |= model
+    params["train"] |= {"batch_size": batch_size, "epochs": 8, "patience": 2, "loss": loss}
     outcomes = []
     for command in ((), TORCHRUN):
         said = launch(params, *command).stdout

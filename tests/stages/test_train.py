@@ -7,6 +7,7 @@ from colorizer.errors import InputError
 from colorizer.network import load_network
 from colorizer.splits import open_split
 from colorizer.training import Epoch, Pictures, Training, validate
+from tests.conftest import UNET_WITH_BINS
 from tests.stages.conftest import HISTORY, METRICS, MODEL, VAL, metrics, series
 
 
@@ -93,6 +94,22 @@ def test_a_diverged_run_is_reported(run, params, capsys):
     assert (reported["diverged"], reported["val_margin_error"], reported["best_epoch"]) == (1, 1, 0)
     assert reported["epochs"] == len(series(HISTORY)) < 9
     assert "diverged in epoch" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "said"),
+    [
+        (UNET_WITH_BINS, "margin", "train.loss is margin and model.bins is 33"),
+        ({}, "cross_entropy", "train.loss is cross_entropy and model.bins is 0"),
+    ],
+)
+def test_a_loss_goes_with_what_the_network_puts_out(run_stage, params, model, loss, said):
+    params["model"] |= model
+    params["train"]["loss"] = loss
+    with pytest.raises(
+        InputError, match=rf"params\.yaml: {said}; cross_entropy should go with bins"
+    ):
+        run_stage("train", "no/train", "no/val", MODEL, METRICS, HISTORY)
 
 
 @pytest.mark.parametrize(

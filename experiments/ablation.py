@@ -1,0 +1,246 @@
+"""Train the models of models.yaml with several seeds each, and say what every step gave.
+
+A row of runs.csv is what was measured of one network, with the seconds that its training took and
+those of an epoch of the report's way of working, timed just before. Rows that are there, of the
+same code and params, are not measured again: what was interrupted goes on. ablation.md is made
+from the rows.
+
+Some models are trained a second time, without a fifth of the training photographs, and measured on
+these too: nothing was ever chosen by looking at them.
+"""
+
+import argparse
+import csv
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ruamel.yaml import YAML
+from tqdm import tqdm
+
+from benchmarks.measure import measure
+from benchmarks.run import prepare, table
+from colorizer.errors import one_line_errors
+from colorizer.files import read_series, replacing, write_text
+from colorizer.params import PARAMS_FILE
+from colorizer.photos import find_photos
+from experiments.models import MODELS_FILE, Changes, named_models
+
+REPORT = "report_best"
+CHECKED = (REPORT, "ours_small", "ours_best")
+HELD_OUT_EVERY = 5
+# The splits that networks of a data set are measured on, and what they are called.
+WHOLE = {"val": "validation"}
+REDUCED = {"val": "validation, a fifth held out", "test": "held out"}
+# The report's best network; of two epochs the second counts. It ran for 40, the last 5 in vain.
+REFERENCE, REFERENCE_EPOCHS = ("2", "16", "0", "2", "2"), 40
+MARGINS = (4, 8, 12, 16, 24, 32)
+KEYS = ("model", "seed", "measured_on", "identity")
+MEASURES = ("epochs", "seconds", "reference_epoch", "margin_error", "mse", "psnr", "ssim")
+COLUMNS = (*KEYS, *MEASURES, *(f"error_{margin}" for margin in MARGINS))
+
+Row = dict[str, str]
+
+
+def hold_out(raw: Path, folder: Path) -> None:
+    """Link a data set whose test split is what is held out of the training split of another."""
+    photos = {split: find_photos(raw / split)[0] for split in ("train", "val")}
+    held_out = photos["train"][::HELD_OUT_EVERY]
+    kept = [path for path in photos["train"] if path not in held_out]
+    for split, source, paths in (
+        ("train", "train", kept),
+        ("val", "val", photos["val"]),
+        ("test", "train", held_out),
+    ):
+        for path in paths:
+            link = folder / split / path
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to((raw / source / path).resolve())
+
+
+def changed(changes: Changes, seed: int) -> dict[str, dict[str, Any]]:
+    """The sections of params.yaml with a model's changes and a seed."""
+    sections: dict[str, dict[str, Any]] = YAML().load(PARAMS_FILE)
+    for key, value in (changes | {"train.seed": seed}).items():
+        section, name = key.split(".")
+        sections[section][name] = value
+    return sections
+
+
+def identity(sections: dict[str, dict[str, Any]]) -> str:
+    """A digest of the code and the params that a row follows from."""
+    code = [*Path("colorizer").glob("*.py"), Path("stages/train.py"), Path("stages/evaluate.py")]
+    read = {
+        name: dict(sections[name]) for name in ("prepare", "metric", "model", "train", "evaluate")
+    }
+    texts = [*(path.read_text() for path in sorted(code)), json.dumps(read, sort_keys=True)]
+    return sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def reference_epoch(raw: Path) -> float:
+    """Seconds of an epoch of the report's way of working, with its best network."""
+    cost = measure(["-m", "benchmarks.epoch", "reference", str(raw), *REFERENCE], Path.cwd())
+    return float(json.loads(cost.output)["seconds"][-1])
+
+
+def train_and_measure(
+    folder: Path, sections: dict[str, dict[str, Any]], splits: Sequence[str]
+) -> Iterator[dict[str, float]]:
+    """Train on what is prepared in a folder; for each of the splits what was measured."""
+    YAML().dump(sections, folder / PARAMS_FILE)
+    outputs = ("model.safetensors", "train.json", "history.csv")
+    seconds = measure(["-m", "stages.train", "train", "val", *outputs], folder).seconds
+    epochs = json.loads((folder / "train.json").read_text())["epochs"]
+    for split in splits:
+        outputs = ("predictions.npy", "evaluate.json", "curve.csv")
+        measure(["-m", "stages.evaluate", "train", split, "model.safetensors", *outputs], folder)
+        metrics = json.loads((folder / "evaluate.json").read_text())
+        errors = read_series(folder / "curve.csv", ["network"])["network"]
+        yield {
+            "epochs": epochs,
+            "seconds": round(seconds, 1),
+            **{name: metrics[name] for name in ("margin_error", "mse", "psnr", "ssim")},
+            **{f"error_{margin}": errors[margin] for margin in MARGINS},
+        }
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a CSV; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write rows as CSV."""
+    with replacing(path) as (partial,), partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    """Mean and, of more than one, standard deviation."""
+    mean = f"{statistics.mean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+
+
+def select(rows: Sequence[Row], model: str, measured_on: str) -> list[Row]:
+    """The rows of a model, in the order of their seeds."""
+    wanted = [row for row in rows if (row["model"], row["measured_on"]) == (model, measured_on)]
+    return sorted(wanted, key=lambda row: int(row["seed"]))
+
+
+def column(rows: Sequence[Row], name: str) -> list[float]:
+    """A column as numbers."""
+    return [float(row[name]) for row in rows]
+
+
+def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
+    """What the rows say, in Markdown."""
+    steps: list[list[str]] = []
+    before: Changes = {}
+    for model, changes in models.items():
+        own = [f"{key} {value}" for key, value in changes.items() if before.get(key) != value]
+        before = changes
+        if some := select(rows, model, WHOLE["val"]):
+            times = [
+                float(row["seconds"]) / (REFERENCE_EPOCHS * float(row["reference_epoch"]))
+                for row in some
+            ]
+            steps.append(
+                [
+                    model,
+                    "<br>".join(own),
+                    f"**{spread(column(some, 'margin_error'), 4)}**",
+                    spread(column(some, "mse"), 5),
+                    spread(column(some, "psnr"), 2),
+                    spread(column(some, "epochs"), 0),
+                    spread(times, 2),
+                ]
+            )
+    yield table(
+        "Each model has the changes of all above it. Time is that of training, of the "
+        f"{REFERENCE_EPOCHS} epochs that the report's best network took in its way of working.",
+        ["model", "changed", "12-margin error", "MSE", "PSNR, dB", "epochs", "time"],
+        steps,
+    )
+    yield table(
+        "The error at other margins:",
+        ["model", *map(str, MARGINS)],
+        [
+            [model, *(spread(column(some, f"error_{margin}"), 4) for margin in MARGINS)]
+            for model in models
+            if (some := select(rows, model, WHOLE["val"]))
+        ],
+    )
+    checks = []
+    for model in CHECKED:
+        cells = []
+        for measured_on in REDUCED.values():
+            errors = column(select(rows, model, measured_on), "margin_error")
+            report = column(select(rows, REPORT, measured_on), "margin_error")
+            gains = [theirs - ours for theirs, ours in zip(report, errors, strict=False)]
+            cells += [spread(errors, 4), spread(gains, 4)] if errors else ["", ""]
+        checks.append([model, *cells])
+    yield table(
+        "Trained without a fifth of the training photographs, and measured on these too; gain is "
+        f"over {REPORT}, seed by seed:",
+        ["model", *(text for name in REDUCED.values() for text in (name, "gain"))],
+        checks,
+    )
+
+
+def main() -> None:
+    """Train and measure what is missing, then write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("raw", type=Path, help="data set to learn from")
+    parser.add_argument("results", type=Path, help="folder for runs.csv and ablation.md")
+    parser.add_argument("seeds", type=int, nargs="+", help="each model is trained with each")
+    given = parser.parse_args()
+    models = named_models(MODELS_FILE)
+    given.results.mkdir(parents=True, exist_ok=True)
+    runs_file = given.results / "runs.csv"
+    runs = [(seed, model, WHOLE) for seed in given.seeds for model in models]
+    runs += [(seed, model, REDUCED) for seed in given.seeds for model in CHECKED]
+    wanted = {
+        (model, str(seed), name, identity(changed(models[model], seed)))
+        for seed, model, splits in runs
+        for name in splits.values()
+    }
+    rows = [row for row in read_rows(runs_file) if tuple(row[key] for key in KEYS) in wanted]
+    done = {tuple(row[key] for key in KEYS) for row in rows}
+    with TemporaryDirectory() as folder:
+        whole, reduced = Path(folder, "whole"), Path(folder, "reduced")
+        hold_out(given.raw.resolve(), reduced / "raw")
+        whole.mkdir()
+        for place, raw in ((whole, given.raw.resolve()), (reduced, reduced / "raw")):
+            YAML().dump(YAML().load(PARAMS_FILE), place / PARAMS_FILE)
+            prepare(place, raw)
+        for seed, model, splits in tqdm(runs, desc="runs", unit="run"):
+            sections = changed(models[model], seed)
+            keys = {
+                split: (model, str(seed), name, identity(sections))
+                for split, name in splits.items()
+            }
+            if done >= {*keys.values()}:
+                continue
+            seconds = round(reference_epoch(given.raw), 2)
+            measured = train_and_measure(whole if splits is WHOLE else reduced, sections, [*keys])
+            for key, values in zip(keys.values(), measured, strict=True):
+                row = dict(zip(KEYS, key, strict=True)) | values | {"reference_epoch": seconds}
+                rows.append({name: str(row[name]) for name in COLUMNS})
+            write_rows(runs_file, rows)
+            write_text(
+                given.results / "ablation.md", "\n".join(tables(rows, models)).lstrip() + "\n"
+            )
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

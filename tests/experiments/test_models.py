@@ -1,0 +1,98 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from colorizer.network import ModelParams
+from colorizer.training import TrainParams, check_loss
+from experiments.models import named_models, options
+from stages.evaluate import EvaluateParams
+from stages.predict_test import PredictTestParams
+from tests.conftest import REPOSITORY, small_params
+
+MODELS = named_models(REPOSITORY / "experiments/models.yaml")
+SECTIONS = {
+    "model": ModelParams,
+    "train": TrainParams,
+    "evaluate": EvaluateParams,
+    "predict_test": PredictTestParams,
+}
+
+
+def test_each_model_changes_those_before_it(tmp_path):
+    file = tmp_path / "models.yaml"
+    file.write_text("a: {model.kernels: 16}\nb: {train.flips: true}\nc: {model.kernels: 2}\n")
+    assert named_models(file) == {
+        "a": {"model.kernels": 16},
+        "b": {"model.kernels": 16, "train.flips": True},
+        "c": {"model.kernels": 2, "train.flips": True},
+    }
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_pipeline_takes_each_model(model):
+    sections = small_params()
+    for key, value in MODELS[model].items():
+        section, name = key.split(".")
+        assert name in sections[section]
+        sections[section][name] = value
+    for name, section_type in SECTIONS.items():
+        section_type(**sections[name])
+    check_loss(ModelParams(**sections["model"]), TrainParams(**sections["train"]))
+    assert sections["evaluate"]["flips"] == sections["predict_test"]["flips"]
+
+
+def test_the_first_is_the_best_of_the_report():
+    assert next(iter(MODELS.items())) == ("report_best", {"model.kernels": 16})
+
+
+def test_options_are_those_of_dvc():
+    changes = {"model.positions": True, "train.learning_rate": 0.003, "train.loss": "l1"}
+    assert options(changes) == [
+        "--set-param=model.positions=true",
+        "--set-param=train.learning_rate=0.003",
+        "--set-param=train.loss=l1",
+    ]
+
+
+@pytest.fixture
+def call(tmp_path):
+    """Run the command with a dvc on the path that prints what it is given, and fails."""
+    dvc = tmp_path / "dvc"
+    dvc.write_text('#!/bin/sh\necho "called: $@"\nexit 3\n')
+    dvc.chmod(0o755)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "experiments.models", *words],
+            cwd=REPOSITORY,
+            env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def test_a_model_is_run_by_dvc_with_the_options_that_follow(call):
+    done = call("report_best", "--set-param", "data.name=faces", "--queue")
+    words = "exp run --set-param=model.kernels=16 --set-param data.name=faces --queue"
+    assert f"called: {words}\n" in done.stdout
+    assert done.returncode == 3
+
+
+def test_without_a_name_all_are_listed(call):
+    done = call()
+    assert done.returncode == 0
+    assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(MODELS)
+
+
+def test_a_name_that_is_not_there_is_an_error_in_one_line(call):
+    done = call("ours_bst")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        f"error: {Path('experiments/models.yaml')} has no model ours_bst;"
+    )
+    assert done.stderr.count("\n") == 1
