@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,14 @@ KILLS = 20
 EPOCHS = 100  # of a hundredth of a second or more
 CHECKPOINT = "models/model.checkpoint"
 OUTPUTS = [MODEL, METRICS, HISTORY]
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Let what is started hear Ctrl-C, also where a shell ran the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def start(stage: str, *paths: str, **options: object) -> subprocess.Popen[str]:
