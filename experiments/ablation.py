@@ -12,6 +12,7 @@ these too: nothing was ever chosen by looking at them.
 import argparse
 import csv
 import json
+import shutil
 import statistics
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -23,7 +24,7 @@ from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from benchmarks.measure import measure
-from benchmarks.run import prepare, table
+from benchmarks.run import prepare, stage_cost, table
 from colorizer.errors import one_line_errors
 from colorizer.files import read_series, replacing, write_text
 from colorizer.params import PARAMS_FILE
@@ -92,8 +93,7 @@ def train_and_measure(
 ) -> Iterator[dict[str, float]]:
     """Train on what is prepared in a folder; for each of the splits what was measured."""
     YAML().dump(sections, folder / PARAMS_FILE)
-    outputs = ("model.safetensors", "train.json", "history.csv")
-    seconds = measure(["-m", "stages.train", "train", "val", *outputs], folder).seconds
+    seconds = stage_cost("train", folder).seconds
     epochs = json.loads((folder / "train.json").read_text())["epochs"]
     for split in splits:
         outputs = ("predictions.npy", "evaluate.json", "curve.csv")
@@ -143,12 +143,13 @@ def column(rows: Sequence[Row], name: str) -> list[float]:
 
 def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
     """What the rows say, in Markdown."""
+    measured = {model: select(rows, model, WHOLE["val"]) for model in models}
     steps: list[list[str]] = []
     before: Changes = {}
     for model, changes in models.items():
         own = [f"{key} {value}" for key, value in changes.items() if before.get(key) != value]
         before = changes
-        if some := select(rows, model, WHOLE["val"]):
+        if some := measured[model]:
             times = [
                 float(row["seconds"]) / (REFERENCE_EPOCHS * float(row["reference_epoch"]))
                 for row in some
@@ -175,8 +176,8 @@ def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
         ["model", *map(str, MARGINS)],
         [
             [model, *(spread(column(some, f"error_{margin}"), 4) for margin in MARGINS)]
-            for model in models
-            if (some := select(rows, model, WHOLE["val"]))
+            for model, some in measured.items()
+            if some
         ],
     )
     checks = []
@@ -206,30 +207,32 @@ def main() -> None:
     models = named_models(MODELS_FILE)
     given.results.mkdir(parents=True, exist_ok=True)
     runs_file = given.results / "runs.csv"
-    runs = [(seed, model, WHOLE) for seed in given.seeds for model in models]
-    runs += [(seed, model, REDUCED) for seed in given.seeds for model in CHECKED]
-    wanted = {
-        (model, str(seed), name, identity(changed(models[model], seed)))
-        for seed, model, splits in runs
-        for name in splits.values()
-    }
+    runs = []  # params, what is measured with them, and the keys of the row for each split
+    for splits, names in ((WHOLE, tuple(models)), (REDUCED, CHECKED)):
+        for seed in given.seeds:
+            for model in names:
+                sections = changed(models[model], seed)
+                of = identity(sections)
+                keys = {split: (model, str(seed), name, of) for split, name in splits.items()}
+                runs.append((sections, splits, keys))
+    wanted = {key for *_, keys in runs for key in keys.values()}
     rows = [row for row in read_rows(runs_file) if tuple(row[key] for key in KEYS) in wanted]
     done = {tuple(row[key] for key in KEYS) for row in rows}
+    missing = [run for run in runs if not done >= {*run[2].values()}]
+    if not missing:
+        print(f"{runs_file}: all of {len(runs)} runs are there")
+        return
     with TemporaryDirectory() as folder:
         whole, reduced = Path(folder, "whole"), Path(folder, "reduced")
         hold_out(given.raw.resolve(), reduced / "raw")
         whole.mkdir()
         for place, raw in ((whole, given.raw.resolve()), (reduced, reduced / "raw")):
-            YAML().dump(YAML().load(PARAMS_FILE), place / PARAMS_FILE)
+            shutil.copy(PARAMS_FILE, place)
             prepare(place, raw)
-        for seed, model, splits in tqdm(runs, desc="runs", unit="run"):
-            sections = changed(models[model], seed)
-            keys = {
-                split: (model, str(seed), name, identity(sections))
-                for split, name in splits.items()
-            }
-            if done >= {*keys.values()}:
-                continue
+        done_before = len(runs) - len(missing)
+        for sections, splits, keys in tqdm(
+            missing, initial=done_before, total=len(runs), desc="runs", unit="run"
+        ):
             seconds = round(reference_epoch(given.raw), 2)
             measured = train_and_measure(whole if splits is WHOLE else reduced, sections, [*keys])
             for key, values in zip(keys.values(), measured, strict=True):
