@@ -4,47 +4,51 @@ Classification as in Zhang et al. 2016, "Colorful image colorization", but of Cb
 luma is known, the error of blue follows from Cb alone and that of red from Cr.
 
 Chroma is (n, 2, h, w) float32 on [-1, 1]; logits are (n, 2 * bins, h, w), of the bins of Cb, then
-of those of Cr, whose centers lie evenly from -1 to 1.
+of those of Cr, whose centers lie evenly from -reach to reach. What lies beyond is in the outermost.
 """
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from colorizer.color_spaces import OF_CB, OF_CR
 
 WINDOW = 12 / 127.5  # how far off blue and red may be: the report's margin
 
 
-def cross_entropy(logits: Tensor, chroma: Tensor) -> Tensor:
-    """Minus the log of the probability of each chroma, added up over all: a number.
+def probabilities_of(logits: Tensor) -> Tensor:
+    """Probabilities of the bins, which come last: (n, h, w, 2, bins)."""
+    return logits.permute(0, 2, 3, 1).unflatten(-1, (2, -1)).softmax(dim=-1)
 
-    A chroma between two centers is in both bins, by its nearness to them.
+
+def gradient_of_cross_entropy(probabilities: Tensor, chroma: Tensor, reach: float) -> Tensor:
+    """Derivative, by the logits, of minus the logs of the probabilities of the true bins, added up.
+
+    Of the shape of the logits. A chroma between two centers is in both bins, by its nearness to
+    them.
     """
-    logs = logits.unflatten(1, (2, -1)).log_softmax(dim=2)  # (n, 2, bins, h, w)
-    last = logs.shape[2] - 1
-    place = ((chroma.clamp(-1, 1) + 1) / 2 * last).unsqueeze(2)
+    last = probabilities.shape[-1] - 1
+    place = (chroma.permute(0, 2, 3, 1).unsqueeze(-1) / reach).clamp(-1, 1).add(1) * (last / 2)
     lower = place.floor().clamp(max=last - 1)
     share, lower = place - lower, lower.long()
-    between: Tensor = (1 - share) * logs.gather(2, lower) + share * logs.gather(2, lower + 1)
-    return -between.sum()
+    gradient = probabilities.clone()
+    gradient.scatter_add_(-1, lower, share - 1).scatter_add_(-1, lower + 1, -share)
+    return gradient.flatten(3).permute(0, 3, 1, 2)
 
 
-def likeliest(logits: Tensor) -> Tensor:
+def likeliest(probabilities: Tensor, reach: float) -> Tensor:
     """The chroma with which blue and red are most probably within the window.
 
     It is the mean of the chroma in the window of bins that has the most probability.
     """
     chromas = []
-    probabilities = logits.unflatten(1, (2, -1)).softmax(dim=2)  # (n, 2, bins, h, w)
-    bins = probabilities.shape[2]
-    centers = torch.linspace(-1, 1, bins, device=logits.device)
-    apart = (centers[:, None] - centers).abs() * (bins - 1) / 2  # in bins
-    for some, scale in zip(probabilities.unbind(dim=1), (OF_CB, OF_CR), strict=True):
-        half = WINDOW / scale * (bins - 1) / 2
+    bins = probabilities.shape[-1]
+    per_bin = 2 * reach / (bins - 1)
+    centers = torch.linspace(-reach, reach, bins, device=probabilities.device)
+    apart = (centers[:, None] - centers).abs() / per_bin
+    for some, scale in zip(probabilities.unbind(dim=-2), (OF_CB, OF_CR), strict=True):
+        half = WINDOW / scale / per_bin
         inside = (half + 0.5 - apart).clamp(0, 1)  # of each window the shares of all bins
-        mass = functional.conv2d(some, inside[:, :, None, None])
-        moment = functional.conv2d(some, (inside * centers)[:, :, None, None])
-        most = mass.argmax(dim=1, keepdim=True)
-        chromas.append(moment.gather(1, most) / mass.gather(1, most))
-    return torch.cat(chromas, dim=1)
+        most = (some @ inside).argmax(dim=-1)
+        kept = some * inside[most]  # (n, h, w, bins)
+        chromas.append(kept @ centers / kept.sum(dim=-1))
+    return torch.stack(chromas, dim=1)

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colorizer.chroma_bins import likeliest
+from colorizer.chroma_bins import likeliest, probabilities_of
 from colorizer.color_spaces import OUTPUTS, ColorSpace, chroma_of, network_input, rgb_of
 from colorizer.errors import InputError
 from colorizer.layers import BatchNorm2d, Conv2d
@@ -42,6 +42,7 @@ class ModelParams(Section):
     doublings: int = Field(ge=0, le=8)
     positions: bool
     bins: int = Field(ge=0, le=256)
+    reach: float = Field(ge=0.05, le=1)
 
     @property
     def coarseness(self) -> int:
@@ -79,6 +80,13 @@ class ModelParams(Section):
         if bins and info.data.get("tanh"):
             raise ValueError("tanh should then be false, since what comes out are probabilities")
         return bins
+
+    @field_validator("reach")
+    @classmethod
+    def _of_bins(cls, reach: float, info: ValidationInfo) -> float:
+        if reach != 1 and info.data.get("bins") == 0:
+            raise ValueError("there are no bins; should be 1.0, or bins from 2")
+        return reach
 
 
 class ConvStack(nn.Sequential):
@@ -158,7 +166,9 @@ class Colorizer(nn.Module):
     def forward(self, gray: Tensor) -> Tensor:
         """Rgb; with bins, while training, their logits (n, 2 * bins, h, w) to learn from."""
         output: Tensor = self.body(network_input(self.params.color_space, gray))
-        return output if self.params.bins and self.training else self.rgb(output, gray)
+        if not self.params.bins:
+            return self.rgb(output, gray)
+        return output if self.training else self.rgb(probabilities_of(output), gray)
 
     def chroma(self, rgb: Tensor) -> Tensor:
         """The chroma that the body of a network with bins should put out for rgb: (n, 2, h, w)."""
@@ -169,7 +179,7 @@ class Colorizer(nn.Module):
         """The rgb that follows from what the body puts out, brought up to the size of the gray."""
         *_, height, width = gray.shape
         if self.params.bins:
-            output = likeliest(output)
+            output = likeliest(output, self.params.reach)
         if (scale := self.params.coarseness) > 1:
             output = functional.interpolate(output, scale_factor=scale, mode="bilinear")
         return rgb_of(self.params.color_space, output[..., :height, :width], gray)
@@ -178,6 +188,8 @@ class Colorizer(nn.Module):
 def padded(pictures: Tensor, step: int) -> Tensor:
     """Repeat the lower and the right border until both sides are multiples of `step`."""
     *_, height, width = pictures.shape
+    if height % step == width % step == 0:
+        return pictures
     return functional.pad(pictures, (0, -width % step, 0, -height % step), mode="replicate")
 
 

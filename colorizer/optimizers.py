@@ -25,6 +25,6 @@ def build_optimizer(
                 weights, learning_rate, momentum=momentum, weight_decay=weight_decay
             )
         case "adam":
-            return optim.Adam(weights, learning_rate, weight_decay=weight_decay)
+            return optim.Adam(weights, learning_rate, weight_decay=weight_decay, fused=True)
         case "adamw":
-            return optim.AdamW(weights, learning_rate, weight_decay=weight_decay)
+            return optim.AdamW(weights, learning_rate, weight_decay=weight_decay, fused=True)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, ValidationInfo
 from torch import Tensor, nn
 
 from colorizer.augmentation import draw_moves, moved
-from colorizer.chroma_bins import cross_entropy
+from colorizer.chroma_bins import gradient_of_cross_entropy, probabilities_of
 from colorizer.device import resident
 from colorizer.error_totals import ErrorTotals
 from colorizer.errors import InputError
@@ -125,6 +125,11 @@ class Training:
         )
         # What is validated and kept: the network, or another with the mean of its past weights.
         self._judged = copy.deepcopy(network) if params.average else network
+        # Batches that batch norm has counted stay as they are: it does not use their number.
+        self._means, self._weights = (
+            [some for some in each.state_dict().values() if some.is_floating_point()]
+            for each in (self._judged, network)
+        )
         # Orders the batches; apart from the generator that drew the initial weights.
         self._order = torch.Generator().manual_seed(params.seed)
         self._best_weights: dict[str, Tensor] = {}
@@ -226,17 +231,19 @@ class Training:
         gray, target = self._pictures(batch)
         output = self._learner(gray)  # (n, 3, H, W), or logits of bins
         self._optimizer.zero_grad()
-        # A loss is the mean over the whole batch. Its gradients are averaged over the ranks, so
-        # that times their number they are a sum.
         if self._params.loss == "cross_entropy":
             chroma = self._network.chroma(target)
-            loss = cross_entropy(output, chroma)
-            loss.backward(loss.new_tensor(ranks() / (len(batch) * chroma.shape[1:].numel())))
-            difference = self._network.rgb(output.detach(), gray) - target
+            probabilities = probabilities_of(output.detach())
+            gradient = gradient_of_cross_entropy(probabilities, chroma, self._network.params.reach)
+            values = chroma[0].numel()
+            difference = self._network.rgb(probabilities, gray) - target
         else:
             difference = (output - target).detach()
             gradient = gradient_of(self._params.loss, difference, self._margin / 127.5)
-            output.backward(gradient.mul_(ranks() / (len(batch) * target.shape[1:].numel())))
+            values = target[0].numel()
+        # A loss is the mean over the whole batch. Its gradients are averaged over the ranks, so
+        # that times their number they are a sum.
+        output.backward(gradient.mul_(ranks() / (len(batch) * values)))
         self._optimizer.step()
         squared: Tensor = difference.square().sum()
         return squared
@@ -253,12 +260,7 @@ class Training:
     def _add_to_mean(self, steps: int) -> None:
         """Move the judged weights a little towards the network's, more so in the beginning."""
         kept = min(self._params.average, (1 + steps) / (10 + steps))
-        means, weights = self._judged.state_dict(), self._network.state_dict()
-        for name, mean in means.items():
-            if mean.is_floating_point():
-                mean.lerp_(weights[name], 1 - kept)
-            else:
-                mean.copy_(weights[name])
+        torch._foreach_lerp_(self._means, self._weights, 1 - kept)
 
     def _weights_are_finite(self) -> bool:
         weights = self._network.state_dict().values()

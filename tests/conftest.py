@@ -53,6 +53,7 @@ UNET_WITH_BINS = {
     "doublings": 1,
     "positions": True,
     "bins": 33,
+    "reach": 0.8,
 }
 
 
@@ -76,6 +77,7 @@ def small_params() -> dict[str, dict[str, Any]]:
             "doublings": 0,
             "positions": False,
             "bins": 0,
+            "reach": 1.0,
         },
         "train": {
             "launcher": "python",

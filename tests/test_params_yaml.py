@@ -29,7 +29,12 @@ SECTIONS = {
 }
 # What some keys need of others to take all their values.
 OF_UNET = {"network": "unet", "color_space": "ycbcr"}
-WITH = {"halvings": OF_UNET, "doublings": OF_UNET | {"halvings": 8}, "bins": OF_UNET}
+WITH = {
+    "halvings": OF_UNET,
+    "doublings": OF_UNET | {"halvings": 8},
+    "bins": OF_UNET,
+    "reach": OF_UNET | {"bins": 9},
+}
 TEXT = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
 KEY = re.compile(r"^  (\w+): *(\S+) *# (.*)$")
 BETWEEN = re.compile(r"([\d.]+?)\.\.([\de.]+)")

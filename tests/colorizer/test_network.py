@@ -244,6 +244,7 @@ def test_dropout_leaves_out_channels_while_training_only():
         (UNET | {"bins": 1}, "should be 0, for none, or from 2"),
         (UNET | {"bins": 9, "color_space": "lab"}, "color_space should then be ycbcr"),
         (UNET | {"bins": 9, "tanh": True}, "tanh should then be false"),
+        (UNET | {"reach": 0.5}, r"there are no bins; should be 1\.0"),
     ],
 )
 def test_combinations_without_sense_are_refused(changes, complaint):
