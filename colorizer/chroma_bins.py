@@ -17,7 +17,8 @@ WINDOW = 12 / 127.5  # how far off blue and red may be: the report's margin
 
 def probabilities_of(logits: Tensor) -> Tensor:
     """Probabilities of the bins, which come last: (n, h, w, 2, bins)."""
-    return logits.permute(0, 2, 3, 1).unflatten(-1, (2, -1)).softmax(dim=-1)
+    last: Tensor = logits.permute(0, 2, 3, 1).unflatten(-1, (2, -1))
+    return last.softmax(dim=-1)
 
 
 def gradient_of_cross_entropy(probabilities: Tensor, chroma: Tensor, reach: float) -> Tensor:

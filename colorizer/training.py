@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from pydantic import AfterValidator, Field, ValidationInfo
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from colorizer.augmentation import draw_moves, moved
 from colorizer.chroma_bins import gradient_of_cross_entropy, probabilities_of
@@ -235,12 +236,12 @@ class Training:
             chroma = self._network.chroma(target)
             probabilities = probabilities_of(output.detach())
             gradient = gradient_of_cross_entropy(probabilities, chroma, self._network.params.reach)
-            values = chroma[0].numel()
+            values = chroma.shape[1:].numel()
             difference = self._network.rgb(probabilities, gray) - target
         else:
             difference = (output - target).detach()
             gradient = gradient_of(self._params.loss, difference, self._margin / 127.5)
-            values = target[0].numel()
+            values = target.shape[1:].numel()
         # A loss is the mean over the whole batch. Its gradients are averaged over the ranks, so
         # that times their number they are a sum.
         output.backward(gradient.mul_(ranks() / (len(batch) * values)))
@@ -260,7 +261,7 @@ class Training:
     def _add_to_mean(self, steps: int) -> None:
         """Move the judged weights a little towards the network's, more so in the beginning."""
         kept = min(self._params.average, (1 + steps) / (10 + steps))
-        torch._foreach_lerp_(self._means, self._weights, 1 - kept)
+        get_ema_multi_avg_fn(kept)(self._means, self._weights, steps)
 
     def _weights_are_finite(self) -> bool:
         weights = self._network.state_dict().values()
