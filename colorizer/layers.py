@@ -119,6 +119,10 @@ class BatchNorm2d(nn.BatchNorm2d):
     normalises over several processes on GPUs only.
     """
 
+    def __init__(self, channels: int, running_averages: bool) -> None:
+        """Without running averages it normalises by the batch after training, too."""
+        super().__init__(channels, track_running_stats=running_averages)
+
     def forward(self, pictures: Tensor) -> Tensor:
         """(N, C, H, W), channels last in memory, to the same shape."""
         suits_pytorch = pictures.device.type != "cpu" or self.num_features % LANES == 0
@@ -128,11 +132,12 @@ class BatchNorm2d(nn.BatchNorm2d):
         normal, mean, variance, count = _Normalised.apply(  # type: ignore[no-untyped-call]
             pictures, self.weight, self.bias, self.eps
         )
-        unbiased = variance * (count / (count - 1).clamp(min=1))
-        with torch.no_grad():
-            for name, value in (("running_mean", mean), ("running_var", unbiased)):
-                self.get_buffer(name).lerp_(value, MOMENTUM)
-            self.get_buffer("num_batches_tracked").add_(1)
+        if self.track_running_stats:
+            unbiased = variance * (count / (count - 1).clamp(min=1))
+            with torch.no_grad():
+                for name, value in (("running_mean", mean), ("running_var", unbiased)):
+                    self.get_buffer(name).lerp_(value, MOMENTUM)
+                self.get_buffer("num_batches_tracked").add_(1)
         result: Tensor = normal
         return result
 

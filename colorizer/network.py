@@ -36,39 +36,40 @@ class ModelParams(Section):
     kernels: int = Field(ge=1, le=4096)
     kernel_size: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)]
     batch_norm: bool
+    running_averages: bool
     tanh: bool
     dropout: float = Field(ge=0, le=0.9)
     halvings: int = Field(ge=0, le=8)
-    doublings: int = Field(ge=0, le=8)
+    coarseness: int = Field(ge=1, le=16)
     positions: bool
     bins: int = Field(ge=0, le=256)
     reach: float = Field(ge=0.05, le=1)
 
-    @property
-    def coarseness(self) -> int:
-        """Pixels: sides of the squares that share a chroma, before they are blended."""
-        return 1 << (self.halvings - self.doublings)
+    @field_validator("running_averages")
+    @classmethod
+    def _of_batch_norm(cls, kept: bool, info: ValidationInfo) -> bool:
+        if not kept and info.data.get("batch_norm") is False:
+            raise ValueError("there is no batch norm; should be true, or batch_norm be true")
+        return kept
 
-    @field_validator("halvings", "doublings", "positions")
+    @field_validator("halvings", "coarseness", "positions")
     @classmethod
     def _of_unet(cls, value: int, info: ValidationInfo) -> int:
-        if value and info.data.get("network") == "plain":
-            none = "false" if info.field_name == "positions" else "0"
-            raise ValueError(f"network plain has none; should be {none}, or network be unet")
+        none = {"halvings": 0, "coarseness": 1, "positions": False}[str(info.field_name)]
+        if value != none and info.data.get("network") == "plain":
+            should = str(none).lower()
+            raise ValueError(f"network plain has none; should be {should}, or network be unet")
         return value
 
-    @field_validator("doublings")
+    @field_validator("coarseness")
     @classmethod
-    def _of_halvings(cls, doublings: int, info: ValidationInfo) -> int:
-        halvings = info.data.get("halvings", doublings)
-        if doublings > halvings:
-            raise ValueError(f"halvings is {halvings}; should be that or less")
-        if doublings < halvings and info.data.get("color_space") == "rgb":
+    def _of_chroma_only(cls, coarseness: int, info: ValidationInfo) -> int:
+        if coarseness > 1 and info.data.get("color_space") == "rgb":
             raise ValueError(
-                f"color_space is rgb, which would lose detail; should be {halvings}, as halvings, "
-                "or color_space be ycbcr or lab"
+                "color_space is rgb, which would lose detail; should be 1, or color_space be "
+                "ycbcr or lab"
             )
-        return doublings
+        return coarseness
 
     @field_validator("bins")
     @classmethod
@@ -111,14 +112,15 @@ class ConvStack(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """An encoder and a decoder with skips (Ronneberger et al. 2015), which may end coarse.
+    """An encoder and a decoder with skips (Ronneberger et al. 2015), of squares of pixels.
 
-    Blocks of `conv_layers` convolutions. Going down, `halvings` times, each side of the picture is
-    halved and kernels are doubled; going up, `doublings` times, the opposite, and what was there
-    at this size on the way down is seen again. With fewer doublings the outputs are of squares of
-    pixels: enough for chroma, which is smoother than luma.
-    (N, 1, H, W) to (N, outputs, h, w), float32, where h and w are H and W rounded up to what can
-    be halved so often, over the coarseness.
+    A square of coarseness * coarseness pixels goes in as so many channels (Shi et al. 2016 call
+    the way back sub-pixel convolution), and one chroma comes out for it: enough, since chroma is
+    smoother than luma. Blocks of `conv_layers` convolutions. Going down, `halvings` times, each
+    side is halved and kernels are doubled; going up the opposite, and what was there at this size
+    on the way down is seen again.
+    (N, 1, H, W) to (N, outputs, h, w), float32, where h and w are H and W in squares, rounded up
+    to what can be halved so often.
     """
 
     def __init__(self, params: ModelParams, outputs: int) -> None:
@@ -126,16 +128,16 @@ class UNet(nn.Module):
         super().__init__()
         self.params = params
         widths = [params.kernels * 2**level for level in range(params.halvings + 1)]
-        coarsest = params.halvings - params.doublings
-        self.enter = _block(1 + 2 * params.positions, widths[0], params)
+        inputs = params.coarseness**2 + (2 if params.positions else 0)
+        self.enter = _block(inputs, widths[0], params)
         self.down = nn.ModuleList(_block(a, 2 * a, params) for a in widths[:-1])
-        self.narrow = nn.ModuleList(nn.Conv2d(2 * a, a, 1) for a in widths[coarsest:-1])
-        self.up = nn.ModuleList(_block(2 * a, a, params) for a in widths[coarsest:-1])
-        self.leave = nn.Conv2d(widths[coarsest], outputs, 1)
+        self.narrow = nn.ModuleList(nn.Conv2d(2 * a, a, 1) for a in widths[:-1])
+        self.up = nn.ModuleList(_block(2 * a, a, params) for a in widths[:-1])
+        self.leave = nn.Conv2d(widths[0], outputs, 1)
 
     def forward(self, gray: Tensor) -> Tensor:
-        """Repeat the border until all can be halved, go down, go up."""
-        x = padded(gray, 2**self.params.halvings)
+        """Repeat the border until all fits, cut into squares, go down, go up."""
+        x = functional.pixel_unshuffle(padded(gray, self.params), self.params.coarseness)
         if self.params.positions:
             x = torch.cat([x, _positions(x)], dim=1)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
@@ -172,7 +174,7 @@ class Colorizer(nn.Module):
 
     def chroma(self, rgb: Tensor) -> Tensor:
         """The chroma that the body of a network with bins should put out for rgb: (n, 2, h, w)."""
-        chroma = chroma_of(padded(rgb, 2**self.params.halvings))
+        chroma = chroma_of(padded(rgb, self.params))
         return functional.avg_pool2d(chroma, self.params.coarseness)
 
     def rgb(self, output: Tensor, gray: Tensor) -> Tensor:
@@ -185,9 +187,10 @@ class Colorizer(nn.Module):
         return rgb_of(self.params.color_space, output[..., :height, :width], gray)
 
 
-def padded(pictures: Tensor, step: int) -> Tensor:
-    """Repeat the lower and the right border until both sides are multiples of `step`."""
+def padded(pictures: Tensor, params: ModelParams) -> Tensor:
+    """Repeat the lower and the right border until both sides are squares that can be halved."""
     *_, height, width = pictures.shape
+    step = params.coarseness * 2**params.halvings
     if height % step == width % step == 0:
         return pictures
     return functional.pad(pictures, (0, -width % step, 0, -height % step), mode="replicate")
@@ -197,7 +200,7 @@ def _layer(inputs: int, outputs: int, params: ModelParams) -> list[nn.Module]:
     """Convolution => [batch norm] => ReLU => [dropout]."""
     return [
         Conv2d(inputs, outputs, params.kernel_size),
-        *([BatchNorm2d(outputs)] if params.batch_norm else []),
+        *([BatchNorm2d(outputs, params.running_averages)] if params.batch_norm else []),
         nn.ReLU(inplace=True),
         *([nn.Dropout2d(params.dropout)] if params.dropout else []),
     ]

@@ -66,10 +66,12 @@ def test_initial_weights_are_those_that_pytorch_draws(kind):
     n=st.integers(1, 4),
     width=st.integers(2, 9),
     last=st.booleans(),
+    running=st.booleans(),
 )
-def test_a_batch_norm_is_pytorch_s(channels, n, width, last):
+def test_a_batch_norm_is_pytorch_s(channels, n, width, last, running):
     torch.manual_seed(0)
-    ours, theirs = BatchNorm2d(channels), nn.BatchNorm2d(channels)
+    ours = BatchNorm2d(channels, running)
+    theirs = nn.BatchNorm2d(channels, track_running_stats=running)
     for layer in (ours, theirs):
         torch.manual_seed(1)
         nn.init.normal_(layer.weight)
@@ -91,9 +93,16 @@ def test_a_batch_norm_is_pytorch_s(channels, n, width, last):
     )
 
 
+def test_a_batch_norm_of_a_single_value_has_averages():
+    """PyTorch's refuses it, though the last batch of an epoch may be one coarse pixel."""
+    layer = BatchNorm2d(16, running_averages=True)
+    assert layer(pictures(1, 16, 1, 1)).abs().max() == 0
+    assert all(buffer.isfinite().all() for buffer in layer.buffers())
+
+
 def test_a_batch_norm_keeps_its_digits_far_from_zero():
     """A variance taken as mean of squares less square of mean would lose them."""
     far = (pictures(4, 3, 8, 8) + 1000).detach()
-    answer = BatchNorm2d(3)(far)
+    answer = BatchNorm2d(3, running_averages=True)(far)
     expected = nn.BatchNorm2d(3).double()(far.double()).float()
     torch.testing.assert_close(answer, expected, rtol=0, atol=2e-3)

@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colorizer.network import Colorizer, ModelParams
+from colorizer.network import Colorizer, ModelParams, scaled
 from colorizer.prediction import predict
 from colorizer.training import Pictures, Training, TrainParams, stops_early, validate
 from tests.conftest import UNET_WITH_BINS, draw_photos, small_params
@@ -198,6 +199,17 @@ def test_batch_norm_learns_from_training_images_and_no_others(training, validati
     assert statistics[0].any()
 
 
+def test_without_running_averages_batch_norm_validates_as_the_report_did(training, validation):
+    network = build(batch_norm=True, running_averages=False)
+    assert not any("running" in name for name in network.state_dict())
+    epoch = start(network, training, validation, epochs=1).run_epoch()
+    gray, rgb = scaled(torch.from_numpy(validation.gray[:]).unsqueeze(-1)), validation.rgb[:]
+    with torch.no_grad():
+        prediction = network.train()(gray)  # the report never left this mode
+    difference = prediction.permute(0, 2, 3, 1).numpy() - (rgb / 127.5 - 1)
+    assert epoch.val_mse == pytest.approx(np.square(difference).mean(), rel=1e-5)
+
+
 def test_validation_is_one_total_not_a_mean_of_batches(validation, monkeypatch):
     network, pictures = build(), Pictures.of(validation, CPU)
     whole = validate(network, pictures, 12)
@@ -250,9 +262,9 @@ def test_learns_with_every_loss_and_optimizer(training, validation, loss, optimi
 
 @pytest.mark.parametrize("network", ["plain", "unet"])
 def test_learns_bins_of_chroma(training, validation, network):
-    halvings = {} if network == "unet" else {"halvings": 0, "doublings": 0, "positions": False}
+    as_plain = {} if network == "unet" else {"halvings": 0, "coarseness": 1, "positions": False}
     result = run(
-        build(**UNET_WITH_BINS | {"network": network} | halvings),
+        build(**UNET_WITH_BINS | {"network": network} | as_plain),
         training,
         validation,
         loss="cross_entropy",
