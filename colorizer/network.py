@@ -137,7 +137,7 @@ class UNet(nn.Module):
 
     def forward(self, gray: Tensor) -> Tensor:
         """Repeat the border until all fits, cut into squares, go down, go up."""
-        x = functional.pixel_unshuffle(padded(gray, self.params), self.params.coarseness)
+        x = squares_as_channels(padded(gray, self.params), self.params.coarseness)
         if self.params.positions:
             x = torch.cat([x, _positions(x)], dim=1)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
@@ -194,6 +194,16 @@ def padded(pictures: Tensor, params: ModelParams) -> Tensor:
     if height % step == width % step == 0:
         return pictures
     return functional.pad(pictures, (0, -width % step, 0, -height % step), mode="replicate")
+
+
+def squares_as_channels(pictures: Tensor, side: int) -> Tensor:
+    """The pixels of squares as channels: (n, 1, H, W) to (n, side * side, H / side, W / side).
+
+    As PyTorch's pixel_unshuffle, but of no pictures, too, which a rank may have.
+    """
+    n, _, height, width = pictures.shape
+    squares = pictures.reshape(n, height // side, side, width // side, side)
+    return squares.permute(0, 2, 4, 1, 3).flatten(1, 2)
 
 
 def _layer(inputs: int, outputs: int, params: ModelParams) -> list[nn.Module]:

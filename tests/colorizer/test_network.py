@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from colorizer.errors import InputError
-from colorizer.network import Colorizer, ModelParams, load_network, save_network, scaled
+from colorizer.network import (
+    Colorizer,
+    ModelParams,
+    load_network,
+    save_network,
+    scaled,
+    squares_as_channels,
+)
 from tests.conftest import small_params
 
 BASELINE = small_params()["model"] | {"kernels": 8}
@@ -157,6 +164,17 @@ def test_a_unet_takes_pictures_of_any_size(height, width, halvings, coarseness):
     network = build(**UNET | {"halvings": halvings, "coarseness": coarseness}).eval()
     gray = torch.rand(2, 1, height, width) * 2 - 1
     assert network(gray).shape == (2, 3, height, width)
+
+
+def test_a_unet_takes_no_pictures_at_all():
+    """As a rank does, whose share of a batch is empty."""
+    network = build(**UNET | {"batch_norm": False})
+    assert network(torch.zeros(0, 1, 16, 16)).shape == (0, 3, 16, 16)
+
+
+def testsquares_as_channels_of_pixels_are_channels():
+    gray = torch.rand(3, 1, 8, 12)
+    assert torch.equal(squares_as_channels(gray, 4), torch.nn.functional.pixel_unshuffle(gray, 4))
 
 
 def test_a_unet_pads_what_it_cannot_halve_with_the_border():
