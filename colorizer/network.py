@@ -40,7 +40,8 @@ class ModelParams(Section):
     tanh: bool
     dropout: float = Field(ge=0, le=0.9)
     halvings: int = Field(ge=0, le=8)
-    coarseness: int = Field(ge=1, le=16)
+    doublings: int = Field(ge=0, le=8)
+    squares: int = Field(ge=1, le=16)
     positions: bool
     bins: int = Field(ge=0, le=256)
     reach: float = Field(ge=0.05, le=1)
@@ -52,24 +53,44 @@ class ModelParams(Section):
             raise ValueError("there is no batch norm; should be true, or batch_norm be true")
         return kept
 
-    @field_validator("halvings", "coarseness", "positions")
+    @property
+    def coarseness(self) -> int:
+        """Pixels: sides of the squares that share a chroma, before they are blended."""
+        return self.squares << (self.halvings - self.doublings)
+
+    @field_validator("halvings", "doublings", "squares", "positions")
     @classmethod
     def _of_unet(cls, value: int, info: ValidationInfo) -> int:
-        none = {"halvings": 0, "coarseness": 1, "positions": False}[str(info.field_name)]
+        none = {"squares": 1, "positions": False}.get(str(info.field_name), 0)
         if value != none and info.data.get("network") == "plain":
             should = str(none).lower()
             raise ValueError(f"network plain has none; should be {should}, or network be unet")
         return value
 
-    @field_validator("coarseness")
+    @field_validator("doublings")
     @classmethod
-    def _of_chroma_only(cls, coarseness: int, info: ValidationInfo) -> int:
-        if coarseness > 1 and info.data.get("color_space") == "rgb":
+    def _of_halvings(cls, doublings: int, info: ValidationInfo) -> int:
+        halvings = info.data.get("halvings", doublings)
+        if doublings > halvings:
+            raise ValueError(f"halvings is {halvings}; should be that or less")
+        if doublings < halvings:
+            cls._refuse_rgb(halvings, info)
+        return doublings
+
+    @field_validator("squares")
+    @classmethod
+    def _of_pixels(cls, squares: int, info: ValidationInfo) -> int:
+        if squares > 1:
+            cls._refuse_rgb(1, info)
+        return squares
+
+    @classmethod
+    def _refuse_rgb(cls, fine: int, info: ValidationInfo) -> None:
+        if info.data.get("color_space") == "rgb":
             raise ValueError(
-                "color_space is rgb, which would lose detail; should be 1, or color_space be "
+                f"color_space is rgb, which would lose detail; should be {fine}, or color_space be "
                 "ycbcr or lab"
             )
-        return coarseness
 
     @field_validator("bins")
     @classmethod
@@ -112,15 +133,15 @@ class ConvStack(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """An encoder and a decoder with skips (Ronneberger et al. 2015), of squares of pixels.
+    """An encoder and a decoder with skips (Ronneberger et al. 2015), at its ends coarse if need be.
 
-    A square of coarseness * coarseness pixels goes in as so many channels (Shi et al. 2016 call
-    the way back sub-pixel convolution), and one chroma comes out for it: enough, since chroma is
-    smoother than luma. Blocks of `conv_layers` convolutions. Going down, `halvings` times, each
-    side is halved and kernels are doubled; going up the opposite, and what was there at this size
-    on the way down is seen again.
-    (N, 1, H, W) to (N, outputs, h, w), float32, where h and w are H and W in squares, rounded up
-    to what can be halved so often.
+    The pixels of a square with sides of `squares` go in as channels (the opposite of sub-pixel
+    convolution, Shi et al. 2016). Then blocks of `conv_layers` convolutions. Going down, `halvings`
+    times, each side is halved and kernels are doubled; going up, `doublings` times, the opposite,
+    and what was there at this size on the way down is seen again. With fewer doublings than
+    halvings the outputs are coarser: enough for chroma, which is smoother than luma.
+    (N, 1, H, W) to (N, outputs, h, w), float32, where h and w are H and W, rounded up to what can
+    be cut and halved so often, over the coarseness.
     """
 
     def __init__(self, params: ModelParams, outputs: int) -> None:
@@ -128,16 +149,16 @@ class UNet(nn.Module):
         super().__init__()
         self.params = params
         widths = [params.kernels * 2**level for level in range(params.halvings + 1)]
-        inputs = params.coarseness**2 + (2 if params.positions else 0)
-        self.enter = _block(inputs, widths[0], params)
+        coarsest = params.halvings - params.doublings
+        self.enter = _block(params.squares**2 + 2 * params.positions, widths[0], params)
         self.down = nn.ModuleList(_block(a, 2 * a, params) for a in widths[:-1])
-        self.narrow = nn.ModuleList(nn.Conv2d(2 * a, a, 1) for a in widths[:-1])
-        self.up = nn.ModuleList(_block(2 * a, a, params) for a in widths[:-1])
-        self.leave = nn.Conv2d(widths[0], outputs, 1)
+        self.narrow = nn.ModuleList(nn.Conv2d(2 * a, a, 1) for a in widths[coarsest:-1])
+        self.up = nn.ModuleList(_block(2 * a, a, params) for a in widths[coarsest:-1])
+        self.leave = nn.Conv2d(widths[coarsest], outputs, 1)
 
     def forward(self, gray: Tensor) -> Tensor:
         """Repeat the border until all fits, cut into squares, go down, go up."""
-        x = squares_as_channels(padded(gray, self.params), self.params.coarseness)
+        x = squares_as_channels(padded(gray, self.params), self.params.squares)
         if self.params.positions:
             x = torch.cat([x, _positions(x)], dim=1)
         x = self.enter(x.contiguous(memory_format=torch.channels_last))
@@ -190,7 +211,7 @@ class Colorizer(nn.Module):
 def padded(pictures: Tensor, params: ModelParams) -> Tensor:
     """Repeat the lower and the right border until both sides are squares that can be halved."""
     *_, height, width = pictures.shape
-    step = params.coarseness * 2**params.halvings
+    step = params.squares * 2**params.halvings
     if height % step == width % step == 0:
         return pictures
     return functional.pad(pictures, (0, -width % step, 0, -height % step), mode="replicate")

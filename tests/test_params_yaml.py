@@ -31,7 +31,8 @@ SECTIONS = {
 OF_UNET = {"network": "unet", "color_space": "ycbcr"}
 WITH = {
     "halvings": OF_UNET,
-    "coarseness": OF_UNET,
+    "doublings": OF_UNET | {"halvings": 8},
+    "squares": OF_UNET,
     "bins": OF_UNET,
     "reach": OF_UNET | {"bins": 9},
 }

@@ -153,15 +153,23 @@ UNET = {
     "conv_layers": 2,
     "kernels": 4,
     "batch_norm": True,
-    "halvings": 1,
-    "coarseness": 2,
+    "halvings": 2,
+    "doublings": 1,
+    "squares": 1,
     "positions": True,
 }
 
 
-@given(st.integers(1, 35), st.integers(1, 35), st.integers(0, 3), st.integers(1, 5))
-def test_a_unet_takes_pictures_of_any_size(height, width, halvings, coarseness):
-    network = build(**UNET | {"halvings": halvings, "coarseness": coarseness}).eval()
+@given(
+    st.integers(1, 35),
+    st.integers(1, 35),
+    st.integers(0, 2),
+    st.integers(0, 2),
+    st.integers(1, 5),
+)
+def test_a_unet_takes_pictures_of_any_size(height, width, doublings, more, squares):
+    sizes = {"doublings": doublings, "halvings": doublings + more, "squares": squares}
+    network = build(**UNET | sizes).eval()
     gray = torch.rand(2, 1, height, width) * 2 - 1
     assert network(gray).shape == (2, 3, height, width)
 
@@ -188,11 +196,14 @@ def test_number_of_weights_of_a_unet_by_hand():
     def block(inputs, outputs):  # of two convolutions with batch norm
         return 9 * inputs * outputs + 9 * outputs**2 + 2 * outputs + 4 * outputs
 
-    once = block(4 + 2, 4)  # the pixels of a square and two positions go in
-    once += block(4, 8) + (8 * 4 + 4) + block(4 + 4, 4)
-    twice = once + block(8, 16) + (16 * 8 + 8) + block(8 + 8, 8)
-    assert weights(build(**UNET)) == once + (4 * 2 + 2)
-    assert weights(build(**UNET | {"halvings": 2})) == twice + (4 * 2 + 2)
+    down = block(4, 8) + block(8, 16)
+    up = 16 * 8 + 8 + block(8 + 8, 8)
+    # The pixels of a square and two positions go in.
+    assert weights(build(**UNET)) == block(1 + 2, 4) + down + up + (8 * 2 + 2)
+    assert weights(build(**UNET | {"squares": 3})) == block(9 + 2, 4) + down + up + (8 * 2 + 2)
+    up += 8 * 4 + 4 + block(4 + 4, 4)
+    whole = block(1 + 2, 4) + down + up + (4 * 2 + 2)
+    assert weights(build(**UNET | {"doublings": 2})) == whole
 
 
 def test_a_unet_that_ends_coarsely_blends_its_chroma():
@@ -237,7 +248,7 @@ def test_a_unet_without_positions_does_not_know_where_it_is():
     gray = torch.zeros(1, 1, 64, 64)
     for positions in (False, True):
         torch.manual_seed(0)
-        network = build(**UNET | {"positions": positions, "coarseness": 1}).eval()
+        network = build(**UNET | {"positions": positions, "halvings": 1}).eval()
         rgb = network(gray)[0, 0, 16:48, 16:48]  # away from the borders, which padding shows
         assert (rgb.std() > 1e-4) == positions
         assert positions or rgb.std() < 1e-6
@@ -257,7 +268,9 @@ def test_dropout_leaves_out_channels_while_training_only():
         ({"halvings": 1}, "network plain has none; should be 0"),
         ({"positions": True}, "network plain has none; should be false"),
         ({"running_averages": False}, "there is no batch norm; should be true"),
-        ({"coarseness": 2}, "network plain has none; should be 1"),
+        ({"squares": 2}, "network plain has none; should be 1"),
+        (UNET | {"doublings": 3}, "halvings is 2"),
+        (UNET | {"color_space": "rgb", "doublings": 2, "squares": 2}, "color_space is rgb"),
         (UNET | {"color_space": "rgb"}, "color_space is rgb"),
         (UNET | {"bins": 1}, "should be 0, for none, or from 2"),
         (UNET | {"bins": 9, "color_space": "lab"}, "color_space should then be ycbcr"),

@@ -262,7 +262,11 @@ def test_learns_with_every_loss_and_optimizer(training, validation, loss, optimi
 
 @pytest.mark.parametrize("network", ["plain", "unet"])
 def test_learns_bins_of_chroma(training, validation, network):
-    as_plain = {} if network == "unet" else {"halvings": 0, "coarseness": 1, "positions": False}
+    as_plain = (
+        {}
+        if network == "unet"
+        else {"halvings": 0, "doublings": 0, "squares": 1, "positions": False}
+    )
     result = run(
         build(**UNET_WITH_BINS | {"network": network} | as_plain),
         training,
