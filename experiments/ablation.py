@@ -10,11 +10,9 @@ these too: nothing was ever chosen by looking at them.
 """
 
 import argparse
-import csv
 import json
 import math
 import shutil
-import statistics
 import time
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
@@ -28,10 +26,11 @@ from tqdm import tqdm
 from benchmarks.measure import measure
 from benchmarks.run import prepare, stage_cost, table
 from colorizer.errors import one_line_errors
-from colorizer.files import read_series, replacing, write_text
+from colorizer.files import read_series, write_text
 from colorizer.params import PARAMS_FILE
 from colorizer.photos import find_photos
 from experiments.models import MODELS_FILE, Changes, named_models
+from experiments.rows import Row, column, read_rows, spread, write_rows
 
 REPORT = "report_best"
 CHECKED = (REPORT, "ours_small", "ours_best")
@@ -46,8 +45,6 @@ MARGINS = (4, 8, 12, 16, 24, 32)
 KEYS = ("model", "seed", "measured_on", "identity")
 MEASURES = ("epochs", "seconds", "reference_epoch", "margin_error", "mse", "psnr", "ssim")
 COLUMNS = (*KEYS, *MEASURES, *(f"error_{margin}" for margin in MARGINS))
-
-Row = dict[str, str]
 
 
 def hold_out(raw: Path, folder: Path) -> None:
@@ -111,37 +108,10 @@ def train_and_measure(
         }
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a CSV; none where there is no file."""
-    if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as CSV."""
-    with replacing(path) as (partial,), partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def spread(values: Sequence[float], digits: int) -> str:
-    """Mean and, of more than one, standard deviation."""
-    mean = f"{statistics.mean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
-
-
 def select(rows: Sequence[Row], model: str, measured_on: str) -> list[Row]:
     """The rows of a model, in the order of their seeds."""
     wanted = [row for row in rows if (row["model"], row["measured_on"]) == (model, measured_on)]
     return sorted(wanted, key=lambda row: int(row["seed"]))
-
-
-def column(rows: Sequence[Row], name: str) -> list[float]:
-    """A column as numbers."""
-    return [float(row[name]) for row in rows]
 
 
 def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
@@ -243,7 +213,7 @@ def main() -> None:
             for key, values in zip(keys.values(), measured, strict=True):
                 row = dict(zip(KEYS, key, strict=True)) | values | {"reference_epoch": seconds}
                 rows.append({name: str(row[name]) for name in COLUMNS})
-            write_rows(runs_file, rows)
+            write_rows(runs_file, COLUMNS, rows)
             write_text(
                 given.results / "ablation.md", "\n".join(tables(rows, models)).lstrip() + "\n"
             )

@@ -1,0 +1,164 @@
+"""Collect the runs of sweeps from DVC's experiments of the current commit into CSV files.
+
+runs_of_sweeps.csv has a row for each run, histories.csv for each of its epochs, margin_curves.csv
+for each margin; report.md and charts are made from them. Rows that were there stay while the code,
+params and data that they follow from are those of now, so that they outlive DVC's experiments.
+"""
+
+import argparse
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+from tqdm import tqdm
+
+from colorizer.errors import InputError, one_line_errors
+from experiments.identity import RUNS_FILE, Identity, holding, of_lock
+from experiments.rows import Row, read_rows, write_rows
+from experiments.sweep_report import write_report
+from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
+
+HISTORIES_FILE, CURVES_FILE = "histories.csv", "margin_curves.csv"
+OF_TRAIN = ("epochs", "best_epoch", "diverged", "train_mse", "val_mse")
+OF_EVALUATE = ("margin_error", "mse", "psnr", "ssim", "gain_over_table")
+COLUMNS = {
+    RUNS_FILE: (
+        *("name", "sweep", "point", "seed", "commit", *Identity._fields),
+        *("machine", "queued", "finished", *OF_TRAIN, *OF_EVALUATE, "table_margin_error"),
+    ),
+    HISTORIES_FILE: ("name", "epoch", "train_mse", "val_mse", "val_margin_error"),
+    CURVES_FILE: ("name", "margin", "network"),
+}
+# What experiments/sweep.py has DVC say in the commit of a run.
+MESSAGE = re.compile(r"queued ([-\dT:.]+(?:[+-]\d\d:\d\d|Z)) on (.+)")
+
+Tables = dict[str, list[Row]]  # by the name of their file
+
+
+class Experiments(NamedTuple):
+    """DVC's experiments of a commit."""
+
+    commit: str
+    finished: dict[str, str]  # the commit of each, by name
+    failed: set[str]
+
+
+def show_experiments() -> Any:
+    """What `dvc exp show --json` says."""
+    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--hide-queued"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise InputError(f"dvc exp show: {(ended.stderr.strip() or 'failed').splitlines()[-1]}")
+    return json.loads(ended.stdout)
+
+
+def experiments_of(shown: Any) -> Experiments:
+    """The experiments in what DVC shows: the workspace, then the current commit with its own."""
+    (baseline,) = (entry for entry in shown if entry["rev"] != "workspace")
+    states: dict[str, dict[str, str]] = {}
+    for experiment in baseline["experiments"] or []:
+        state = (experiment["executor"] or {"state": "success"})["state"]
+        states.setdefault(state, {})[experiment["name"]] = experiment["revs"][0]["rev"]
+    finished = states.get("success", {})
+    return Experiments(baseline["rev"], finished, states.get("failed", {}).keys() - finished.keys())
+
+
+def collect_run(run: Run, revision: str, commit: str) -> Tables:
+    """The rows of a run, from the commit of its experiment."""
+    train = json.loads(_of_commit(revision, "metrics/train.json"))
+    evaluation = json.loads(_of_commit(revision, "metrics/evaluate.json"))
+    identity = of_lock(YAML(typ="safe", pure=True).load(_of_commit(revision, "dvc.lock")))
+    finished, _, message = _git("log", "-1", "--format=%cI %B", revision).strip().partition(" ")
+    told = MESSAGE.fullmatch(message.strip())
+    queued, machine = told.groups() if told else ("", "")  # started by hand, under this name
+    row = {
+        "name": run.name,
+        "sweep": run.sweep,
+        "point": run.point,
+        "seed": run.seed,
+        "commit": commit,
+        **identity._asdict(),
+        "machine": machine,
+        "queued": queued,
+        "finished": finished,
+        **{name: train[name] for name in OF_TRAIN},
+        **{name: evaluation[name] for name in OF_EVALUATE},
+        "table_margin_error": evaluation["table_mode"]["margin_error"],
+    }
+    return {
+        RUNS_FILE: [{name: str(value) for name, value in row.items()}],
+        HISTORIES_FILE: _series(run, revision, "plots/history.csv", HISTORIES_FILE),
+        CURVES_FILE: _series(run, revision, "plots/margin_curve.csv", CURVES_FILE),
+    }
+
+
+def merge(before: Tables, held: set[str], collected: Tables, runs: Sequence[Run]) -> Tables:
+    """What was collected, with the rows from before that hold, in the order of the runs."""
+    new = {row["name"] for row in collected[RUNS_FILE]}
+    data = {row["data"] for row in collected[RUNS_FILE]}
+    kept = {
+        row["name"]
+        for row in before[RUNS_FILE]
+        if row["name"] in held - new and (not data or row["data"] in data)
+    }
+    order = {run.name: number for number, run in enumerate(runs)}
+    return {
+        file: sorted(
+            [*(row for row in before[file] if row["name"] in kept), *collected[file]],
+            key=lambda row: order[row["name"]],
+        )
+        for file in COLUMNS
+    }
+
+
+def _of_commit(revision: str, path: str) -> str:
+    return _git("show", f"{revision}:{path}")
+
+
+def _git(*arguments: str) -> str:
+    ended = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise InputError(f"git {' '.join(arguments)}: {ended.stderr.strip().splitlines()[-1]}")
+    return ended.stdout
+
+
+def _series(run: Run, revision: str, path: str, file: str) -> list[Row]:
+    rows = csv.DictReader(StringIO(_of_commit(revision, path)))
+    return [{name: ({"name": run.name} | row)[name] for name in COLUMNS[file]} for row in rows]
+
+
+def main() -> None:
+    """Collect, and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", type=Path, help="folder for the CSV files, report and charts")
+    parser.add_argument("data", help="name of the data set, such as faces")
+    given = parser.parse_args()
+    sweeps = YAML(typ="safe", pure=True).load(SWEEPS_FILE.read_text(encoding="utf-8"))
+    runs = [run for sweep in sweeps for run in read_sweep(SWEEPS_FILE, sweep, given.data)]
+    experiments = experiments_of(show_experiments())
+    collected: Tables = {file: [] for file in COLUMNS}
+    wanted = [run for run in runs if run.name in experiments.finished]
+    for run in tqdm(wanted, desc="collect", unit="run"):
+        new = collect_run(run, experiments.finished[run.name], experiments.commit)
+        for file, rows_of_run in new.items():
+            collected[file] += rows_of_run
+    before = {file: read_rows(given.results / file) for file in COLUMNS}
+    tables = merge(before, holding(given.results, runs), collected, runs)
+    # The runs come last: where their rows are, those of the others are too.
+    for file in (HISTORIES_FILE, CURVES_FILE, RUNS_FILE):
+        write_rows(given.results / file, COLUMNS[file], tables[file])
+    rows, histories, curves = tables.values()
+    write_report(given.results, given.data, runs, rows, histories, curves, experiments.failed)
+    print(f"{given.results}: {len(rows)} of {len(runs)} runs, {len(wanted)} collected now")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

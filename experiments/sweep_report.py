@@ -1,0 +1,482 @@
+"""What the runs of sweeps say: tables beside what the report published, charts, and answers."""
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.run import table, title
+from colorizer.figures import CURVE_INCHES, write_png
+from colorizer.files import replacing, write_text
+from experiments.rows import Row, column, read_rows, spread
+from experiments.sweeps import Run
+
+PUBLISHED_FILE = Path("experiments/published.csv")
+PUBLISHED_DATA = "faces"  # what the report learnt from
+NEVER_STOPPED = 0.0001  # the learning rate whose run the report ended before it was done
+FAR_OFF = 0.005  # of a margin error, from what was published
+DPI = 100
+# Charts by the name of their file, and what they show.
+CHARTS = {
+    "grid": "Margin error of the grid",
+    "learning_seeds": "Learning curves of sweep seeds, its first seed",
+    "learning_grid": "Learning curves of the grid at learning rate 0.1",
+    "margin_curves": "Margin curves of sweep seeds, its first seed",
+}
+GRID = ("train.learning_rate", "model.conv_layers", "model.kernels")
+# Of Student's t, 97.5%, by the number of differences. With more it is less: an interval that
+# takes the last one is too wide rather than too narrow.
+T_QUANTILES = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+
+
+class Comparison(NamedTuple):
+    """Two points of sweeps, each as SWEEP/POINT, and what the first has that the second has not."""
+
+    what: str
+    of: str
+    against: str
+
+
+AT_8 = "seeds/conv2_kernels8"
+NORM, NORM_OF_BATCH = ("batch_norm/running_averages_true", "batch_norm/running_averages_false")
+RATES, BATCHES = ("batch_norm_rates/running_averages", "batch_norm_batches/running_averages")
+BEST = "proposals/as_it_was"
+QUESTIONS = {
+    "Conv layers": [
+        Comparison("1 instead of 2 with 8 kernels", "seeds/conv1", AT_8),
+        Comparison("4 instead of 2, 4 kernels", "seeds/conv4_kernels4", "seeds/conv2_kernels4"),
+        Comparison("4 instead of 2, 8 kernels", "seeds/conv4_kernels8", AT_8),
+    ],
+    "Kernels": [
+        Comparison("4 instead of 2", "seeds/conv2_kernels4", "seeds/conv2_kernels2"),
+        Comparison("8 instead of 4", AT_8, "seeds/conv2_kernels4"),
+        Comparison("8 instead of 2", AT_8, "seeds/conv2_kernels2"),
+    ],
+    "16 kernels": [Comparison("16 instead of 8", "seeds/conv2_kernels16", AT_8)],
+    "Learning rate": [
+        Comparison("0.01 instead of 0.1", "seeds/rate0.01", AT_8),
+        *(
+            Comparison(
+                f"{rate} instead of 0.1",
+                f"grid/conv_layers_2-kernels_8-learning_rate_{rate}",
+                "grid/conv_layers_2-kernels_8-learning_rate_0.1",
+            )
+            for rate in ("0.0001", "0.001", "10")
+        ),
+    ],
+    "L2, 4 conv layers of 4 kernels": [
+        Comparison(f"{decay} instead of none", f"l2/weight_decay_{decay}", "l2/weight_decay_0.0")
+        for decay in ("0.0001", "0.001", "0.01", "0.1")
+    ],
+    "Batch norm in evaluation mode": [
+        Comparison("with it", f"{NORM}-weight_decay_0.0", AT_8),
+        Comparison("L2 0.01 too", f"{NORM}-weight_decay_0.01", f"{NORM}-weight_decay_0.0"),
+    ],
+    "Batch norm as the report validated": [
+        Comparison("with it", f"{NORM_OF_BATCH}-weight_decay_0.0", AT_8),
+        Comparison(
+            "L2 0.01 too", f"{NORM_OF_BATCH}-weight_decay_0.01", f"{NORM_OF_BATCH}-weight_decay_0.0"
+        ),
+        Comparison(
+            "instead of in evaluation mode",
+            f"{NORM_OF_BATCH}-weight_decay_0.0",
+            f"{NORM}-weight_decay_0.0",
+        ),
+    ],
+    "Learning rate with batch norm in evaluation mode": [
+        Comparison(
+            f"{rate} instead of 0.1",
+            f"{RATES}_true-learning_rate_{rate}",
+            f"{NORM}-weight_decay_0.0",
+        )
+        for rate in ("0.2", "0.3", "0.4", "0.5")
+    ],
+    "Batch size with batch norm in evaluation mode": [
+        Comparison(
+            f"{size} instead of 16", f"{BATCHES}_true-batch_size_{size}", f"{NORM}-weight_decay_0.0"
+        )
+        for size in ("32", "64", "128", "256")
+    ],
+    "Tanh": [Comparison("with it at the end", "seeds/tanh", AT_8)],
+    "Schedules": [
+        Comparison(f"{name.replace('_', ' ')} instead of constant", f"proposals/{name}", BEST)
+        for name in ("cosine", "one_cycle", "plateau")
+    ],
+    "Dropout": [Comparison("0.1 instead of none", "proposals/dropout", BEST)],
+    "Adam and RMSprop": [
+        Comparison("Adam instead of SGD", "proposals/adam", BEST),
+        Comparison("RMSprop instead of SGD", "proposals/rmsprop", BEST),
+    ],
+}
+
+Points = dict[str, list[Row]]  # the rows of each SWEEP/POINT, in the order of seeds
+
+
+def points_of(rows: Sequence[Row]) -> Points:
+    """Rows by the point that they are of."""
+    points: Points = {}
+    for row in sorted(rows, key=lambda row: int(row["seed"])):
+        points.setdefault(f"{row['sweep']}/{row['point']}", []).append(row)
+    return points
+
+
+def trained(rows: Sequence[Row]) -> list[Row]:
+    """The rows of runs that did not diverge."""
+    return [row for row in rows if row["diverged"] == "0"]
+
+
+def wall_time(rows: Sequence[Row]) -> timedelta:
+    """The time in which at least one of the runs was queued or running."""
+    intervals = sorted(
+        (datetime.fromisoformat(row["queued"]), datetime.fromisoformat(row["finished"]))
+        for row in rows
+        if row["queued"]
+    )
+    total = timedelta()
+    until = intervals[0][0] if intervals else None
+    for queued, finished in intervals:
+        if until is not None and finished > until:
+            total += finished - max(queued, until)
+            until = finished
+    return total
+
+
+def largest_deviation(points: Points) -> float:
+    """The largest standard deviation of the margin error over seeds; infinite where none is known.
+
+    A difference is then never told from noise.
+    """
+    errors = [column(trained(rows), "margin_error") for rows in points.values()]
+    return max((statistics.stdev(some) for some in errors if len(some) > 1), default=math.inf)
+
+
+def difference(of: Sequence[Row], against: Sequence[Row], deviation: float) -> str:
+    """Tell in words how margin errors differ, seed by seed, and whether by more than noise.
+
+    Each side's runs did not diverge; `deviation` is the largest over seeds of any point.
+    """
+    theirs = {row["seed"]: float(row["margin_error"]) for row in against}
+    seeds = [row["seed"] for row in of if row["seed"] in theirs]
+    differences = [
+        float(row["margin_error"]) - theirs[row["seed"]] for row in of if row["seed"] in seeds
+    ]
+    if not seeds:
+        return "no seed in common"
+    mean = statistics.mean(differences)
+    moved = f"{'lower' if mean < 0 else 'higher'} by {abs(mean):.4f}"
+    if len(seeds) == 1:
+        one = f"{moved} with the one seed that both have ({seeds[0]})"
+        if abs(mean) > 3 * deviation:
+            return f"{one}, more than three times the largest deviation over seeds"
+        return f"{one}: cannot be told from noise"
+    quantile = T_QUANTILES.get(len(seeds), T_QUANTILES[max(T_QUANTILES)])
+    half = quantile * statistics.stdev(differences) / math.sqrt(len(seeds))
+    said = f"seeds {', '.join(seeds)}"
+    if abs(mean) <= half:
+        between = f"{mean - half:+.4f} to {mean + half:+.4f}"
+        return f"no difference larger than seed noise ({between}; {said})"
+    return f"{moved} ({abs(mean) - half:.4f} to {abs(mean) + half:.4f}; {said})"
+
+
+def answer(comparison: Comparison, points: Points) -> str | None:
+    """A sentence on a comparison; None where one of its points has no rows."""
+    of, against = points.get(comparison.of), points.get(comparison.against)
+    if not of or not against:
+        return None
+    said = [
+        f"{whose} diverged with {_seeds(lost)}"
+        for whose, rows in (("training", of), ("what it is compared with", against))
+        if (lost := [row for row in rows if row["diverged"] != "0"])
+    ]
+    if trained(of) and trained(against):
+        said.append(difference(trained(of), trained(against), largest_deviation(points)))
+    return f"{comparison.what}: {'; '.join(said)}"
+
+
+def report(
+    data: str,
+    runs: Sequence[Run],
+    rows: Sequence[Row],
+    failed: set[str],
+    published: Sequence[Row],
+    charts: Sequence[str],
+) -> str:
+    """The report in Markdown; `charts` are names of those that lie beside it."""
+    points = points_of(rows)
+    known = {f"{row['sweep']}/{row['point']}": row for row in published}
+    parts = [
+        f"# Sweeps on {data}\n",
+        _header(rows),
+        *_presence(runs, rows, failed),
+        *_answers(points),
+        *_far_off(runs, points, known),
+        *_tables(runs, points, known),
+        *(f"\n![{CHARTS[name]}]({name}.png)" for name in charts),
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def grid_errors(runs: Sequence[Run], rows: Sequence[Row]) -> tuple[list[list[float]], np.ndarray]:
+    """Values of learning rate, conv layers and kernels in the grid, and margin errors over them.
+
+    Errors are (rates, conv layers, kernels), means over seeds: NaN where no run is, infinite
+    where all diverged.
+    """
+    changes = {run.point: run.changes for run in runs if run.sweep == "grid"}
+    axes = [sorted({float(change[key]) for change in changes.values()}) for key in GRID]
+    errors = np.full([len(axis) for axis in axes], math.nan)
+    for point, some in points_of(rows).items():
+        sweep, _, name = point.partition("/")
+        if sweep == "grid":
+            place = [
+                axis.index(float(changes[name][key])) for axis, key in zip(axes, GRID, strict=True)
+            ]
+            kept = column(trained(some), "margin_error")
+            errors[tuple(place)] = statistics.mean(kept) if kept else math.inf
+    return axes, errors
+
+
+def grid_figure(axes: Sequence[Sequence[float]], errors: np.ndarray) -> Figure:
+    """Draw margin errors (rates, conv layers, kernels), a map for each learning rate."""
+    rates, layers, kernels = axes
+    figure = Figure((2.4 * len(rates) + 1.2, 3.0), layout="constrained")
+    cells = figure.subplots(1, len(rates), squeeze=False, sharey=True)[0]
+    finite = errors[np.isfinite(errors)]
+    least, most = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    for cell, rate, some in zip(cells, rates, errors, strict=True):
+        shown = np.ma.masked_invalid(some)
+        image = cell.imshow(shown, cmap="viridis_r", vmin=least, vmax=most, aspect="auto")
+        cell.set_title(f"learning rate {rate:g}", fontsize=9)
+        cell.set_xticks(range(len(kernels)), [f"{value:g}" for value in kernels])
+        cell.set_yticks(range(len(layers)), [f"{value:g}" for value in layers])
+        cell.set_xlabel("kernels")
+        for (y, x), error in np.ndenumerate(some):
+            text = "" if math.isnan(error) else f"{error:.4f}" if error < math.inf else "diverged"
+            dark = error < math.inf and error > (least + most) / 2
+            color = "white" if dark else "black"
+            cell.text(x, y, text, ha="center", va="center", fontsize=8, color=color)
+    cells[0].set_ylabel("conv layers")
+    figure.colorbar(image, ax=list(cells), label="margin error")
+    return figure
+
+
+def figures(
+    runs: Sequence[Run], rows: Sequence[Row], histories: Sequence[Row], curves: Sequence[Row]
+) -> dict[str, Figure]:
+    """The charts that there are rows for, by name."""
+    present = {row["name"] for row in rows}
+    seeds = [run for run in runs if run.sweep == "seeds"]
+    first = {run.name: run.point for run in seeds if run.seed == seeds[0].seed}
+    grid = {
+        run.name: title(int(run.changes[GRID[1]]), int(run.changes[GRID[2]]), 0)
+        for run in runs
+        if run.sweep == "grid" and run.changes[GRID[0]] == 0.1
+    }
+    drawn = {}
+    if any(run.name in present for run in runs if run.sweep == "grid"):
+        drawn["grid"] = grid_figure(*grid_errors(runs, rows))
+    for name, lines, series, x, y in (
+        ("learning_seeds", first, histories, "epoch", "val_margin_error"),
+        ("learning_grid", grid, histories, "epoch", "val_margin_error"),
+        ("margin_curves", first, curves, "margin", "network"),
+    ):
+        of_runs: dict[str, list[Row]] = {}
+        for row in series:
+            if row["name"] in lines and row["name"] in present:
+                of_runs.setdefault(row["name"], []).append(row)
+        if of_runs:
+            labelled = {lines[run].replace("_", " "): some for run, some in of_runs.items()}
+            drawn[name] = _overlaid(labelled, x, y)
+    return drawn
+
+
+def write_report(
+    results: Path,
+    data: str,
+    runs: Sequence[Run],
+    rows: Sequence[Row],
+    histories: Sequence[Row],
+    curves: Sequence[Row],
+    failed: set[str],
+) -> None:
+    """Write report.md, and the charts beside it; remove those of rows that are gone."""
+    matplotlib.rcdefaults()  # whatever the user's own settings are
+    drawn = figures(runs, rows, histories, curves)
+    for name in CHARTS:
+        path = results / f"{name}.png"
+        if name in drawn:
+            with replacing(path) as (partial,):
+                write_png(partial, drawn[name], DPI)
+        else:
+            path.unlink(missing_ok=True)
+    published = read_rows(PUBLISHED_FILE) if data == PUBLISHED_DATA else []
+    write_text(results / "report.md", report(data, runs, rows, failed, published, [*drawn]))
+
+
+def _header(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "No run was collected."
+    facts = {
+        "Commits": {row["commit"][:7] for row in rows},
+        "Processors": {row["machine"] or "unknown" for row in rows},
+        "Margin error without a network, of a table with a color for each gray level": {
+            row["table_margin_error"] for row in rows
+        },
+    }
+    lines = [f"{name}: {', '.join(sorted(values))}." for name, values in facts.items()]
+    if took := wall_time(rows):
+        untimed = sum(not row["queued"] for row in rows)
+        apart = f", without {untimed} runs of unknown start" if untimed else ""
+        lines.append(f"Wall time, hours:minutes:seconds, with gaps left out{apart}: {took}.")
+    return "\n".join(lines)
+
+
+def _presence(runs: Sequence[Run], rows: Sequence[Row], failed: set[str]) -> Iterator[str]:
+    present = {row["name"] for row in rows}
+    names: dict[str, dict[str, list[str]]] = {}
+    for run in runs:
+        states = names.setdefault(run.sweep, {"present": [], "missing": [], "failed": []})
+        state = "failed" if run.name in failed else "missing"
+        states["present" if run.name in present else state].append(run.name)
+    yield table(
+        "Runs:",
+        ["sweep", "present", "missing", "failed"],
+        [[sweep, *map(len, states.values())] for sweep, states in names.items()],
+    )
+    for state in ("failed", "missing"):
+        # All of a sweep that was not begun are missing: the table says so.
+        listed = [
+            name
+            for states in names.values()
+            if states["present"] or states["failed"]
+            for name in states[state]
+        ]
+        if listed:
+            begun = ", of sweeps that were begun" if state == "missing" else ""
+            yield f"\n{state.capitalize()}{begun}: {', '.join(listed)}."
+
+
+def _answers(points: Points) -> Iterator[str]:
+    lines = []
+    for question, comparisons in QUESTIONS.items():
+        said = [text for each in comparisons if (text := answer(each, points))]
+        if said:
+            lines.append(
+                f"- **{question}.** {'. '.join(text[0].upper() + text[1:] for text in said)}."
+            )
+    if lines:
+        deviation = largest_deviation(points)
+        noise = f"it is {deviation:.4f}" if deviation < math.inf else "no point has two seeds"
+        yield "\n## What the settings do to the margin error\n"
+        yield (
+            "Runs are compared seed by seed. In brackets: the 95% interval of the mean difference, "
+            "by Student's t; where it holds 0, the difference is not larger than seed noise. About "
+            "one such interval in twenty misses by chance. One seed gives no interval: its "
+            "difference is held against three times the largest standard deviation over the seeds "
+            f"of a point ({noise}).\n"
+        )
+        yield from lines
+
+
+def _far_off(runs: Sequence[Run], points: Points, published: Mapping[str, Row]) -> Iterator[str]:
+    rates = {f"{run.sweep}/{run.point}": run.changes.get(GRID[0]) for run in runs}
+    compared = {
+        point: rows
+        for point, rows in points.items()
+        if point in published
+        and published[point]["margin_error"]
+        and rates.get(point) != NEVER_STOPPED
+    }
+    if not compared:
+        return
+    yield "\n## Against what the report published\n"
+    off = []
+    for point, rows in compared.items():
+        theirs = float(published[point]["margin_error"])
+        errors = column(trained(rows), "margin_error")
+        if not errors:
+            off.append(f"- {point}: diverged here, published {theirs:.4f}")
+        elif abs(statistics.mean(errors) - theirs) > FAR_OFF:
+            off.append(f"- {point}: {spread(errors, 4)} here, published {theirs:.4f}")
+    yield (
+        f"Of {len(compared)} points with the report's recipe that it has an error for (without "
+        f"learning rate {NEVER_STOPPED}), {len(off) or 'none'} "
+        f"{'is' if len(off) < 2 else 'are'} more than {FAR_OFF} off{':' if off else '.'}\n"
+    )
+    yield from off
+
+
+def _tables(runs: Sequence[Run], points: Points, published: Mapping[str, Row]) -> Iterator[str]:
+    sweeps = dict.fromkeys(run.sweep for run in runs)
+    for sweep in sweeps:
+        of_sweep = dict.fromkeys(f"{sweep}/{run.point}" for run in runs if run.sweep == sweep)
+        some = {point: points[point] for point in of_sweep if point in points}
+        beside = bool(some.keys() & published.keys())
+        columns = ["point", "seeds", "chosen epoch", "train MSE", "val MSE", "margin error"]
+        columns += ["PSNR, dB", "SSIM", "gain over table"]
+        if beside:
+            columns += [f"published {name}" for name in ("epochs", "train MSE", "val MSE", "error")]
+            columns += ["difference"]
+        cells = [
+            [
+                point.partition("/")[2],
+                *_measured(rows),
+                *(_published(rows, published.get(point)) if beside else []),
+            ]
+            for point, rows in some.items()
+        ]
+        if cells:
+            yield f"\n## Sweep {sweep}"
+            yield table(
+                "Means over seeds ± standard deviations, of runs that did not diverge:",
+                columns,
+                cells,
+            )
+
+
+def _measured(rows: Sequence[Row]) -> list[str]:
+    seeds, kept = ", ".join(row["seed"] for row in rows), trained(rows)
+    if not kept:
+        return [seeds, "", "", "", "diverged", "", "", ""]
+    digits = {"best_epoch": 0, "train_mse": 6, "val_mse": 6, "margin_error": 4}
+    digits |= {"psnr": 2, "ssim": 4, "gain_over_table": 4}
+    cells = {name: spread(column(kept, name), places) for name, places in digits.items()}
+    if len(kept) < len(rows):
+        cells["margin_error"] += f" ({len(rows) - len(kept)} of {len(rows)} diverged)"
+    return [seeds, *cells.values()]
+
+
+def _published(rows: Sequence[Row], published: Row | None) -> list[str]:
+    if published is None:
+        return [""] * 5
+    numbers = [published[name] for name in ("epochs", "train_mse", "val_mse")]
+    if not published["margin_error"]:
+        return [*numbers, "diverged", ""]
+    theirs, kept = float(published["margin_error"]), column(trained(rows), "margin_error")
+    apart = f"{statistics.mean(kept) - theirs:+.4f}" if kept else ""
+    return [*numbers, published["margin_error"], apart]
+
+
+def _overlaid(lines: Mapping[str, Sequence[Row]], x: str, y: str) -> Figure:
+    figure = Figure(CURVE_INCHES, layout="constrained")
+    named = {
+        "val_margin_error": "validation margin error",
+        "margin": "margin, levels of 0..255",
+        "network": "share of values off by the margin or more",
+    }
+    axes = figure.add_subplot(xlabel=named.get(x, x), ylabel=named.get(y, y))
+    for label, rows in lines.items():
+        axes.plot(column(rows, x), column(rows, y), label=label)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def _seeds(rows: Sequence[Row]) -> str:
+    return f"seed{'s' if len(rows) > 1 else ''} {', '.join(row['seed'] for row in rows)}"
