@@ -1,7 +1,6 @@
 """The networks: from the gray of a picture to its rgb, both on [-1, 1]."""
 
 import json
-from itertools import chain, pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -112,7 +111,7 @@ class ModelParams(Section):
 
 
 class ConvStack(nn.Sequential):
-    """_layer * (conv_layers - 1) => convolution => [tanh].
+    """(_layer => ReLU) * (conv_layers - 1) => convolution => [tanh].
 
     The report's network: (N, 1, H, W) to (N, outputs, H, W), float32, of any height and width.
     Every convolution but the last has `kernels` outputs, so one conv layer is a single convolution
@@ -124,7 +123,7 @@ class ConvStack(nn.Sequential):
         layers: list[nn.Module] = []
         channels = 1
         for _ in range(params.conv_layers - 1):
-            layers += _layer(channels, params.kernels, params)
+            layers += [*_layer(channels, params.kernels, params), nn.ReLU(inplace=True)]
             channels = params.kernels
         layers.append(Conv2d(channels, outputs, params.kernel_size))
         if params.tanh:
@@ -165,11 +164,12 @@ class UNet(nn.Module):
         skips = []
         for down in self.down:
             skips.append(x)
-            x = down(functional.max_pool2d(x, 2))
+            # What is largest stays so: ReLU can wait for the smaller picture, for speed.
+            x = down(functional.max_pool2d(x, 2).relu_())
         for narrow, up in zip(reversed(self.narrow), reversed(self.up), strict=True):
-            brought_up = functional.interpolate(narrow(x), scale_factor=2)
-            x = up(torch.cat([skips.pop(), brought_up], dim=1))
-        output: Tensor = self.leave(x)
+            brought_up = functional.interpolate(narrow(x.relu()), scale_factor=2)
+            x = up(torch.cat([skips.pop().relu(), brought_up], dim=1))
+        output: Tensor = self.leave(x.relu())
         return output.tanh() if self.params.tanh else output
 
 
@@ -228,19 +228,20 @@ def squares_as_channels(pictures: Tensor, side: int) -> Tensor:
 
 
 def _layer(inputs: int, outputs: int, params: ModelParams) -> list[nn.Module]:
-    """Convolution => [batch norm] => ReLU => [dropout]."""
+    """Convolution => [batch norm] => [dropout], before a ReLU."""
     return [
         Conv2d(inputs, outputs, params.kernel_size),
         *([BatchNorm2d(outputs, params.running_averages)] if params.batch_norm else []),
-        nn.ReLU(inplace=True),
         *([nn.Dropout2d(params.dropout)] if params.dropout else []),
     ]
 
 
 def _block(inputs: int, outputs: int, params: ModelParams) -> nn.Sequential:
-    """_layer * conv_layers."""
-    widths = [inputs] + [outputs] * params.conv_layers
-    return nn.Sequential(*chain.from_iterable(_layer(a, b, params) for a, b in pairwise(widths)))
+    """_layer * conv_layers, with ReLU between them and not after the last."""
+    layers = _layer(inputs, outputs, params)
+    for _ in range(params.conv_layers - 1):
+        layers += [nn.ReLU(inplace=True), *_layer(outputs, outputs, params)]
+    return nn.Sequential(*layers)
 
 
 def _positions(pictures: Tensor) -> Tensor:
