@@ -17,8 +17,8 @@ repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then sh
 	dvc repro
 	dvc metrics show
 
-test: lint ## lint, then run the tests
-	python -m pytest
+test: lint ## lint, then run the tests, two at a time
+	python -m pytest --numprocesses 2
 
 coverage: $(VENV)/installed ## tell which lines and branches the tests of the code do not reach
 	python -m pytest tests/colorizer tests/stages --cov

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from colorizer.errors import InputError, one_line_errors
 from experiments.identity import RUNS_FILE, Identity, holding, of_lock
 from experiments.rows import Row, read_rows, write_rows
-from experiments.sweep_report import write_report
+from experiments.sweep_report import REPORT_FILE, write_report
 from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
 
 HISTORIES_FILE, CURVES_FILE = "histories.csv", "margin_curves.csv"
@@ -134,14 +134,10 @@ def _series(run: Run, revision: str, path: str, file: str) -> list[Row]:
     return [{name: ({"name": run.name} | row)[name] for name in COLUMNS[file]} for row in rows]
 
 
-def main() -> None:
-    """Collect, and write the report."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("results", type=Path, help="folder for the CSV files, report and charts")
-    parser.add_argument("data", help="name of the data set, such as faces")
-    given = parser.parse_args()
+def collect(data: str, results: Path) -> None:
+    """Collect the runs on a data set into a folder, and write the report there."""
     sweeps = YAML(typ="safe", pure=True).load(SWEEPS_FILE.read_text(encoding="utf-8"))
-    runs = [run for sweep in sweeps for run in read_sweep(SWEEPS_FILE, sweep, given.data)]
+    runs = [run for sweep in sweeps for run in read_sweep(SWEEPS_FILE, sweep, data)]
     experiments = experiments_of(show_experiments())
     collected: Tables = {file: [] for file in COLUMNS}
     wanted = [run for run in runs if run.name in experiments.finished]
@@ -149,14 +145,24 @@ def main() -> None:
         new = collect_run(run, experiments.finished[run.name], experiments.commit)
         for file, rows_of_run in new.items():
             collected[file] += rows_of_run
-    before = {file: read_rows(given.results / file) for file in COLUMNS}
-    tables = merge(before, holding(given.results, runs), collected, runs)
+    before = {file: read_rows(results / file) for file in COLUMNS}
+    tables = merge(before, holding(results, runs), collected, runs)
+    results.mkdir(parents=True, exist_ok=True)
     # The runs come last: where their rows are, those of the others are too.
     for file in (HISTORIES_FILE, CURVES_FILE, RUNS_FILE):
-        write_rows(given.results / file, COLUMNS[file], tables[file])
+        write_rows(results / file, COLUMNS[file], tables[file])
     rows, histories, curves = tables.values()
-    write_report(given.results, given.data, runs, rows, histories, curves, experiments.failed)
-    print(f"{given.results}: {len(rows)} of {len(runs)} runs, {len(wanted)} collected now")
+    write_report(results, data, runs, rows, histories, curves, experiments.failed)
+    print(f"{results / REPORT_FILE}: {len(rows)} of {len(runs)} runs, {len(wanted)} collected now")
+
+
+def main() -> None:
+    """Collect, and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", help="data set, as data.name")
+    parser.add_argument("results", type=Path, help="folder for the CSV files, report and charts")
+    given = parser.parse_args()
+    collect(given.data, given.results)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from colorizer.files import replacing, write_text
 from experiments.rows import Row, column, read_rows, spread
 from experiments.sweeps import Run
 
+REPORT_FILE = "report.md"
 PUBLISHED_FILE = Path("experiments/published.csv")
 PUBLISHED_DATA = "faces"  # what the report learnt from
 NEVER_STOPPED = 0.0001  # the learning rate whose run the report ended before it was done
@@ -156,35 +157,56 @@ def largest_deviation(points: Points) -> float:
     return max((statistics.stdev(some) for some in errors if len(some) > 1), default=math.inf)
 
 
-def difference(of: Sequence[Row], against: Sequence[Row], deviation: float) -> str:
-    """Tell in words how margin errors differ, seed by seed, and whether by more than noise.
+class Difference(NamedTuple):
+    """The mean of margin errors less those of another point, over the seeds that both have."""
 
-    Each side's runs did not diverge; `deviation` is the largest over seeds of any point.
+    seeds: list[str]
+    mean: float
+    noise: float  # what it has to pass: the half of an interval, or three deviations of one seed
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is larger than seed noise."""
+        return abs(self.mean) > self.noise
+
+    def __str__(self) -> str:
+        """In words."""
+        moved = f"{'lower' if self.mean < 0 else 'higher'} by {abs(self.mean):.4f}"
+        if len(self.seeds) == 1:
+            one = f"{moved} with the one seed that both have ({self.seeds[0]})"
+            if self.is_certain:
+                return f"{one}, more than three times the largest deviation over seeds"
+            return f"{one}: cannot be told from noise"
+        said = f"seeds {', '.join(self.seeds)}"
+        if self.is_certain:
+            least, most = abs(self.mean) - self.noise, abs(self.mean) + self.noise
+            return f"{moved} ({least:.4f} to {most:.4f}; {said})"
+        least, most = self.mean - self.noise, self.mean + self.noise
+        return f"no difference larger than seed noise ({least:+.4f} to {most:+.4f}; {said})"
+
+
+def difference(of: Sequence[Row], against: Sequence[Row], deviation: float) -> Difference | None:
+    """How margin errors of runs that did not diverge differ, seed by seed; None without a pair.
+
+    `deviation` is the largest over seeds of any point.
     """
     theirs = {row["seed"]: float(row["margin_error"]) for row in against}
-    seeds = [row["seed"] for row in of if row["seed"] in theirs]
-    differences = [
-        float(row["margin_error"]) - theirs[row["seed"]] for row in of if row["seed"] in seeds
-    ]
-    if not seeds:
-        return "no seed in common"
-    mean = statistics.mean(differences)
-    moved = f"{'lower' if mean < 0 else 'higher'} by {abs(mean):.4f}"
-    if len(seeds) == 1:
-        one = f"{moved} with the one seed that both have ({seeds[0]})"
-        if abs(mean) > 3 * deviation:
-            return f"{one}, more than three times the largest deviation over seeds"
-        return f"{one}: cannot be told from noise"
-    quantile = T_QUANTILES.get(len(seeds), T_QUANTILES[max(T_QUANTILES)])
-    half = quantile * statistics.stdev(differences) / math.sqrt(len(seeds))
-    said = f"seeds {', '.join(seeds)}"
-    if abs(mean) <= half:
-        between = f"{mean - half:+.4f} to {mean + half:+.4f}"
-        return f"no difference larger than seed noise ({between}; {said})"
-    return f"{moved} ({abs(mean) - half:.4f} to {abs(mean) + half:.4f}; {said})"
+    differences = {
+        row["seed"]: float(row["margin_error"]) - theirs[row["seed"]]
+        for row in of
+        if row["seed"] in theirs
+    }
+    if not differences:
+        return None
+    count, values = len(differences), [*differences.values()]
+    if count == 1:
+        return Difference([*differences], values[0], 3 * deviation)
+    quantile = T_QUANTILES.get(count, T_QUANTILES[max(T_QUANTILES)])
+    noise = quantile * statistics.stdev(values) / math.sqrt(count)
+    return Difference([*differences], statistics.mean(values), noise)
 
 
-def answer(comparison: Comparison, points: Points) -> str | None:
+def answer(comparison: Comparison, points: Points, published: Mapping[str, Row]) -> str | None:
     """A sentence on a comparison; None where one of its points has no rows."""
     of, against = points.get(comparison.of), points.get(comparison.against)
     if not of or not against:
@@ -195,8 +217,25 @@ def answer(comparison: Comparison, points: Points) -> str | None:
         if (lost := [row for row in rows if row["diverged"] != "0"])
     ]
     if trained(of) and trained(against):
-        said.append(difference(trained(of), trained(against), largest_deviation(points)))
+        found = difference(trained(of), trained(against), largest_deviation(points))
+        said.append(str(found or "no seed in common"))
+        theirs = [
+            float(row["margin_error"])
+            for point in (comparison.of, comparison.against)
+            if (row := published.get(point)) and row["margin_error"]
+        ]
+        if found and len(theirs) == 2:
+            said.append(_beside(found, theirs[0] - theirs[1]))
     return f"{comparison.what}: {'; '.join(said)}"
+
+
+def _beside(found: Difference, published: float) -> str:
+    if not found.is_certain:
+        within = abs(published) <= found.noise
+        return f"the report's {published:+.4f} is {'within' if within else 'beyond'} that noise"
+    if (found.mean < 0) == (published < 0):
+        return f"the report has {published:+.4f}"
+    return f"**this contradicts the report**, which has {published:+.4f}"
 
 
 def report(
@@ -214,7 +253,8 @@ def report(
         f"# Sweeps on {data}\n",
         _header(rows),
         *_presence(runs, rows, failed),
-        *_answers(points),
+        *_answers(points, known),
+        *_against_table(points),
         *_far_off(runs, points, known),
         *_tables(runs, points, known),
         *(f"\n![{CHARTS[name]}]({name}.png)" for name in charts),
@@ -316,7 +356,7 @@ def write_report(
         else:
             path.unlink(missing_ok=True)
     published = read_rows(PUBLISHED_FILE) if data == PUBLISHED_DATA else []
-    write_text(results / "report.md", report(data, runs, rows, failed, published, [*drawn]))
+    write_text(results / REPORT_FILE, report(data, runs, rows, failed, published, [*drawn]))
 
 
 def _header(rows: Sequence[Row]) -> str:
@@ -362,10 +402,10 @@ def _presence(runs: Sequence[Run], rows: Sequence[Row], failed: set[str]) -> Ite
             yield f"\n{state.capitalize()}{begun}: {', '.join(listed)}."
 
 
-def _answers(points: Points) -> Iterator[str]:
+def _answers(points: Points, published: Mapping[str, Row]) -> Iterator[str]:
     lines = []
     for question, comparisons in QUESTIONS.items():
-        said = [text for each in comparisons if (text := answer(each, points))]
+        said = [text for each in comparisons if (text := answer(each, points, published))]
         if said:
             lines.append(
                 f"- **{question}.** {'. '.join(text[0].upper() + text[1:] for text in said)}."
@@ -382,6 +422,25 @@ def _answers(points: Points) -> Iterator[str]:
             f"of a point ({noise}).\n"
         )
         yield from lines
+
+
+def _against_table(points: Points) -> Iterator[str]:
+    gains = {
+        point: statistics.mean(column(kept, "gain_over_table"))
+        for point, rows in points.items()
+        if (kept := trained(rows))
+    }
+    if not gains:
+        return
+    best = max(gains, key=lambda point: gains[point])
+    losing = [f"{point} ({gain:+.4f})" for point, gain in gains.items() if gain <= 0]
+    yield "\n## Against a table with one color for each gray level\n"
+    yield (
+        f"{len(gains) - len(losing)} of {len(gains)} points have a lower margin error than the "
+        f"better of two such tables; {best} does best, {gains[best]:+.4f}."
+    )
+    if losing:
+        yield f"\nA table does as well or better than: {', '.join(losing)}."
 
 
 def _far_off(runs: Sequence[Run], points: Points, published: Mapping[str, Row]) -> Iterator[str]:

@@ -161,7 +161,7 @@ def collected(monkeypatch) -> Callable[..., dict[str, list[dict[str, str]]]]:
 
     def run(*said: Any) -> dict[str, list[dict[str, str]]]:
         monkeypatch.setattr(collect, "show_experiments", lambda: shown(*said))
-        monkeypatch.setattr(sys, "argv", ["collect", "results", "photos"])
+        monkeypatch.setattr(sys, "argv", ["collect", "photos", "results"])
         collect.main()
         rows = {}
         for path in Path("results").glob("*.csv"):

@@ -63,7 +63,7 @@ def rows_of(place: str, *errors: float) -> list[Row]:
 
 
 def said(*rows: Row) -> str | None:
-    return answer(Comparison("tanh", "seeds/tanh", AT_8), points_of(rows))
+    return answer(Comparison("tanh", "seeds/tanh", AT_8), points_of(rows), {})
 
 
 BASE = rows_of(AT_8, 0.25, 0.25, 0.25)
@@ -86,6 +86,26 @@ BASE = rows_of(AT_8, 0.25, 0.25, 0.25)
 )
 def test_the_interval_of_differences_decides_what_is_said(errors, verdict):
     assert said(*BASE, *rows_of("seeds/tanh", *errors)) == verdict
+
+
+# The report's tanh is 0.02 higher, or lower, than what it is compared with.
+@pytest.mark.parametrize(
+    ("errors", "published", "verdict"),
+    [
+        ((0.29, 0.28, 0.27), "0.27", "the report has +0.0200"),
+        ((0.21, 0.22, 0.23), "0.27", "**this contradicts the report**, which has +0.0200"),
+        ((0.21, 0.22, 0.23), "0.23", "the report has -0.0200"),
+        ((0.29, 0.27, 0.25), "0.27", "the report's +0.0200 is within that noise"),  # of 0.0497
+        ((0.251, 0.249, 0.25), "0.27", "the report's +0.0200 is beyond that noise"),  # of 0.0025
+    ],
+)
+def test_what_the_report_found_stands_beside(errors, published, verdict):
+    points = points_of([*BASE, *rows_of("seeds/tanh", *errors)])
+    known = {"seeds/tanh": {"margin_error": published}, AT_8: {"margin_error": "0.25"}}
+    said = answer(Comparison("tanh", "seeds/tanh", AT_8), points, known)
+    assert str(said).endswith(verdict)
+    nothing = {"seeds/tanh": {"margin_error": ""}, AT_8: {"margin_error": "0.25"}}
+    assert "report" not in str(answer(Comparison("tanh", "seeds/tanh", AT_8), points, nothing))
 
 
 def test_seeds_are_paired():
@@ -176,11 +196,25 @@ def test_sections_without_rows_are_left_out(runs):
     text = report("sample", runs, [row("seeds/tanh", 483, 0.4)], set(), [], [])
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "# Sweeps on sample",
+        "## Against a table with one color for each gray level",
         "## Sweep seeds",
     ]
     assert "published" not in text
     assert "faces-grid-" not in text  # none of it was begun
     assert "| grid | 0 | 45 | 0 |" in text
+
+
+def test_networks_that_a_table_beats_are_named(runs):
+    rows = [
+        *rows_of(AT_8, 0.25, 0.25),
+        row("seeds/conv1", 483, 0.3, gain_over_table="-0.03"),
+        row("seeds/conv1", 484, 0.3, gain_over_table="-0.01"),
+        row("seeds/tanh", 483, 1.0, gain_over_table="-0.8", diverged="1"),
+    ]
+    text = report("faces", runs, rows, set(), [], [])
+    assert "\n1 of 2 points have a lower margin error than the better" in text
+    assert "seeds/conv2_kernels8 does best, +0.0100." in text
+    assert "\nA table does as well or better than: seeds/conv1 (-0.0200)." in text
 
 
 def test_the_heat_map_shows_each_error_at_its_place(runs):

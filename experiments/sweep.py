@@ -1,0 +1,219 @@
+"""Run sweeps of sweeps.yaml on a data set, as experiments in DVC's queue, until none is missing.
+
+Runs are queued a few at a time. What is finished, or has a row among the results that still
+holds, is skipped; what failed runs once more, and is named at the end if it fails again. Killed
+and started again, it goes on where it was. At the end all is collected into the results.
+
+With --share several machines work at the same sweeps: each claims a run before it queues it, by a
+ref that git lets only one of them create in the repository that they share, and pushes what it
+finished.
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tqdm import tqdm
+
+from colorizer.device import available_device, processor
+from colorizer.errors import InputError, one_line_errors
+from experiments.collect import collect
+from experiments.identity import holding
+from experiments.models import options
+from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
+
+TARGET = "evaluate"  # with the stages that it needs: neither test photographs nor figures
+TRIES = 2
+POLL = 15  # seconds: asking DVC takes one of a processor's
+TASK = re.compile(r"^[0-9a-f]{7}\s+(\S+)\s.*\b(Queued|Running|Success|Failed)\s*$", re.MULTILINE)
+
+
+def command(*words: str) -> str:
+    """Run git or dvc, give what it prints; InputError with its last line where it fails."""
+    program = [sys.executable, "-m", "dvc"] if words[0] == "dvc" else [words[0]]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [*program, *words[1:]],
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["failed"]
+        raise InputError(f"{' '.join(words[:4])}: {said[-1]}")
+    return done.stdout
+
+
+def tasks() -> dict[str, str]:
+    """The names in DVC's queue: Queued, Running, Success or Failed."""
+    return dict(TASK.findall(command("dvc", "queue", "status")))
+
+
+def finished() -> set[str]:
+    """The names of the experiments of the current commit."""
+    return set(command("dvc", "exp", "list", "--name-only").split())
+
+
+def enqueue(run: Run) -> None:
+    """Put a run into DVC's queue, where the workers find it."""
+    started = (
+        f"{datetime.now(UTC).isoformat(timespec='seconds')} on {processor(available_device())}"
+    )
+    command(
+        *("dvc", "exp", "run", "--queue", "--name", run.name, "--message", f"queued {started}"),
+        *options(run.changes),
+        TARGET,
+    )
+
+
+def tidy_queue() -> None:
+    """Take out of the queue what failed or finished, and what ran when its worker was killed."""
+    command("dvc", "queue", "remove", "--success", "--failed")
+    status = command("dvc", "queue", "status")
+    if re.search(r"\b0 active\b", status):
+        for name, state in TASK.findall(status):
+            if state == "Running":
+                command("dvc", "queue", "kill", "--force", name)
+                command("dvc", "queue", "remove", name)
+
+
+class Shared:
+    """The runs that machines share, by refs/sweeps/COMMIT/NAME in a Git remote.
+
+    Each ref is a commit with the digest of a machine and folder as its message.
+    """
+
+    def __init__(self, remote: str, take_over: bool) -> None:
+        """Of the current commit; `take_over` claims what others did not finish, too."""
+        self._remote, self._take_over = remote, take_over
+        self._refs = f"refs/sweeps/{command('git', 'rev-parse', 'HEAD').strip()}"
+        place = f"{platform.node()} {Path.cwd()}"
+        self._own = hashlib.sha256(place.encode()).hexdigest()[:12]
+        if not command("dvc", "remote", "list").strip():
+            raise InputError(".dvc/config: has no remote; should have one that the machines share")
+
+    def claim(self, name: str) -> bool:
+        """Whether this machine may run it: no other has it."""
+        ref = f"{self._refs}/{name}"
+        expected = ""
+        if found := command("git", "ls-remote", self._remote, ref).split():
+            expected = found[0]
+            command("git", "fetch", "--quiet", self._remote, ref)
+            if command("git", "log", "-1", "--format=%B", expected).strip() == self._own:
+                return True
+            if not self._take_over:
+                return False
+        # Another time, or author, than a claim of another machine: so another commit.
+        author = ("-c", f"user.name={self._own}", "-c", "user.email=sweep@localhost")
+        made = command("git", *author, "commit-tree", "HEAD^{tree}", "-m", self._own).strip()
+        lease = f"--force-with-lease={ref}:{expected}"
+        try:
+            command("git", "push", "--quiet", lease, self._remote, f"{made}:{ref}")
+        except InputError:
+            if not command("git", "ls-remote", self._remote, ref):
+                raise  # nobody has it, so that this was no race
+            return False
+        return True
+
+    def push(self, name: str) -> None:
+        """Give the others an experiment."""
+        command("dvc", "exp", "push", self._remote, name)
+
+    def pull(self, names: Iterable[str]) -> None:
+        """Take those of these experiments that others finished."""
+        there = set(command("dvc", "exp", "list", "--name-only", self._remote).split())
+        for name in sorted(there.intersection(names)):
+            command("dvc", "exp", "pull", self._remote, name)
+
+
+def run_missing(
+    runs: Sequence[Run], held: set[str], jobs: int, shared: Shared | None
+) -> tuple[set[str], set[str]]:
+    """Run what is neither held nor finished; what failed, and what other machines have, by name."""
+    named = {run.name: run for run in runs}
+    if shared:
+        shared.pull(named.keys() - finished())
+    done = (finished() | held) & named.keys()
+    tidy_queue()
+    ours = (tasks().keys() & named.keys()) - done
+    waiting = [run for run in runs if run.name not in done | ours]
+    tries = Counter(ours)
+    failed: set[str] = set()
+    elsewhere: set[str] = set()
+    with tqdm(total=len(runs), initial=len(done), desc="runs", unit="run") as progress:
+        while waiting or ours:
+            # As many again wait in the queue as run: workers who find it empty leave.
+            while waiting and len(ours) < 2 * jobs:
+                run = waiting.pop(0)
+                if shared and not shared.claim(run.name):
+                    elsewhere.add(run.name)
+                    continue
+                enqueue(run)
+                ours.add(run.name)
+                tries[run.name] += 1
+            if not ours:
+                break
+            command("dvc", "queue", "start", "--jobs", str(jobs))
+            time.sleep(POLL)
+            queue = tasks()
+            ended = {name for name in ours if queue.get(name) not in ("Queued", "Running")}
+            ours -= ended
+            done = finished() if ended else set()
+            for name in sorted(ended):
+                if name in done:
+                    if shared:
+                        shared.push(name)
+                    progress.update()
+                elif tries[name] < TRIES:
+                    command("dvc", "queue", "remove", name)
+                    waiting.insert(0, named[name])
+                else:
+                    failed.add(name)
+    return failed, elsewhere
+
+
+def main() -> None:
+    """Run the sweeps."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", help="data set, as data.name")
+    parser.add_argument("results", type=Path, help="folder of what was collected")
+    parser.add_argument("sweeps", nargs="+", metavar="sweep", help="of sweeps.yaml")
+    parser.add_argument("--jobs", type=int, required=True, help="how many run side by side")
+    parser.add_argument("--share", metavar="REMOTE", help="Git remote of machines that work at it")
+    parser.add_argument("--take-over", action="store_true", help="what others began, too")
+    given = parser.parse_args()
+    if given.take_over and not given.share:
+        parser.error("--take-over is for --share")
+    runs = [run for name in given.sweeps for run in read_sweep(SWEEPS_FILE, name, given.data)]
+    shared = Shared(given.share, given.take_over) if given.share else None
+    began = time.monotonic()
+    held = holding(given.results, runs)
+    try:
+        failed, elsewhere = run_missing(runs, held, given.jobs, shared)
+    except KeyboardInterrupt:
+        command("dvc", "queue", "stop", "--kill")
+        raise
+    minutes = (time.monotonic() - began) / 60
+    here = len(runs) - len(failed) - len(elsewhere)
+    print(f"{here} of {len(runs)} runs are here, after {minutes:.0f} min")
+    collect(given.data, given.results)
+    if elsewhere:
+        print(f"other machines have {len(elsewhere)}: run this again to take what they finished")
+    if failed:
+        names = ", ".join(sorted(failed))
+        raise InputError(f"failed twice: {names} (dvc queue logs NAME says why)")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

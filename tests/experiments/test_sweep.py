@@ -1,0 +1,245 @@
+"""Sweeps in a repository whose pipeline takes milliseconds."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from colorizer.errors import InputError
+from experiments.rows import read_rows
+from experiments.sweeps import read_sweep
+from tests.conftest import REPOSITORY
+
+STAGE = """
+import json, os, sys, time
+from pathlib import Path
+from ruamel.yaml import YAML
+
+kernels = YAML(typ="safe").load(Path("params.yaml"))["model"]["kernels"]
+for folder in ("metrics", "plots"):
+    Path(folder).mkdir(exist_ok=True)
+match sys.argv[1]:
+    case "prepare":
+        Path("prepared").write_text("all")
+    case "train":
+        with open(os.environ["RAN"], "a") as file:
+            file.write(f"{kernels}\\n")
+        time.sleep(float(os.environ["NAP"]))
+        if kernels == 13:
+            sys.exit(1)
+        Path("model").write_text(str(kernels))
+        metrics = {"epochs": 1, "best_epoch": 1, "train_mse": 1, "val_mse": 1, "diverged": 0}
+        Path("metrics/train.json").write_text(json.dumps(metrics))
+        header = "epoch,train_mse,val_mse,val_margin_error,learning_rate"
+        Path("plots/history.csv").write_text(header + "\\n1,1,1,1,1\\n")
+    case "evaluate":
+        metrics = {name: 1 for name in ("mse", "psnr", "ssim", "gain_over_table")}
+        metrics |= {"margin_error": 1 / kernels, "table_mode": {"margin_error": 0.5}}
+        Path("metrics/evaluate.json").write_text(json.dumps(metrics))
+        Path("plots/margin_curve.csv").write_text("margin,network\\n0,1\\n")
+"""
+PIPELINE = """
+stages:
+  prepare:
+    cmd: python stage.py prepare
+    deps: [stage.py, raw]
+    params: [prepare]
+    outs: [prepared]
+  train:
+    cmd: python stage.py train
+    deps: [stage.py, prepared]
+    params: [data, model, train]
+    outs:
+      - model
+      - metrics/train.json: {cache: false}
+      - plots/history.csv: {cache: false}
+  evaluate:
+    cmd: python stage.py evaluate
+    deps: [stage.py, model]
+    params: [evaluate]
+    outs:
+      - metrics/evaluate.json: {cache: false}
+      - plots/margin_curve.csv: {cache: false}
+"""
+PARAMS = """
+data: {name: none}
+prepare: {image_size: 8}
+model: {kernels: 8}
+train: {seed: 1, threads: 2}
+evaluate: {threads: 2}
+"""
+SWEEPS = """
+three: {seeds: [5], grid: {model.kernels: [2, 13, 4]}}
+five: {seeds: [5], grid: {model.kernels: [1, 2, 3, 4, 5]}}
+"""
+POLLING_OFTEN = """
+from colorizer.errors import one_line_errors
+from experiments import sweep
+sweep.POLL = 1
+with one_line_errors():
+    sweep.main()
+"""
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    command = ["git", "-C", str(folder), *identity, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Where the stage notes what it ran, and how long it takes."""
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "RAN": str(tmp_path / "ran"),
+        "NAP": "0",
+    }
+
+
+@pytest.fixture
+def project(tmp_path, environment):
+    """A repository of its own, with a remote of Git and one of DVC."""
+    folder = tmp_path / "project"
+    (folder / "experiments").mkdir(parents=True)
+    for name, text in {
+        "stage.py": STAGE,
+        "dvc.yaml": PIPELINE,
+        "params.yaml": PARAMS,
+        "raw": "photographs",
+        "experiments/sweeps.yaml": SWEEPS,
+    }.items():
+        (folder / name).write_text(text)
+    git(tmp_path, "init", "--quiet", "--bare", "shared")
+    git(tmp_path, "init", "--quiet", "project")
+    git(folder, "config", "user.name", "a")
+    git(folder, "config", "user.email", "a@b")
+    for words in ("init", "config core.analytics false", f"remote add -d store {tmp_path}/store"):
+        subprocess.run(["dvc", *words.split()], cwd=folder, env=environment, check=True)
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "All")
+    git(folder, "remote", "add", "origin", str(tmp_path / "shared"))
+    git(folder, "push", "--quiet", "origin", "HEAD:refs/heads/main")
+    return folder
+
+
+def start(folder: Path, environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", POLLING_OFTEN, "tiny", "results", *words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def experiments(folder: Path, environment: dict[str, str]) -> set[str]:
+    words = ("exp", "list", "--name-only")
+    command = [sys.executable, "-m", "dvc", *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return set(done.stdout.split())
+
+
+def ran(environment: dict[str, str]) -> list[str]:
+    return sorted(Path(environment["RAN"]).read_text().split())
+
+
+def test_what_fails_runs_twice_and_is_named_and_what_is_killed_goes_on(project, environment):
+    slowly = environment | {"NAP": "300"}
+    killed = start(project, slowly, "three", "--jobs", "1")
+    while not Path(environment["RAN"]).exists():
+        time.sleep(0.2)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    for process in Path("/proc").glob("[0-9]*"):  # the worker of DVC and the run, as a reboot would
+        try:
+            inside = f"RAN={environment['RAN']}".encode() in (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if inside and int(process.name) != os.getpid():
+            os.kill(int(process.name), signal.SIGKILL)
+
+    out, error = start(project, environment, "three", "--jobs", "2").communicate(timeout=200)
+    assert ran(environment) == ["13", "13", "2", "2", "4"]  # the first 2 was killed
+    assert experiments(project, environment) == {f"tiny-three-kernels_{n}-5" for n in (2, 4)}
+    assert "2 of 3 runs are here" in out
+    last = error.splitlines()[-1]
+    assert last.startswith("error: failed twice: tiny-three-kernels_13-5")
+
+    rows = read_rows(project / "results/runs_of_sweeps.csv")
+    assert [(row["point"], float(row["margin_error"])) for row in rows] == [
+        ("kernels_2", 0.5),
+        ("kernels_4", 0.25),
+    ]
+    assert all(row["queued"] < row["finished"] for row in rows)
+    written = (project / "results/report.md").read_text()
+    assert "Failed: tiny-three-kernels_13-5." in written
+
+    # What was collected counts, though its experiments are gone.
+    subprocess.run(["dvc", "exp", "remove", "--all-commits"], cwd=project, env=environment)
+    subprocess.run(["dvc", "queue", "remove", "--all"], cwd=project, env=environment)
+    start(project, environment, "three", "--jobs", "1").communicate(timeout=200)
+    assert ran(environment) == ["13"] * 4 + ["2", "2", "4"]
+    assert len(read_rows(project / "results/runs_of_sweeps.csv")) == 2
+
+
+def test_two_clones_share_a_sweep_and_run_nothing_twice(project, environment, tmp_path):
+    git(tmp_path, "clone", "--quiet", "shared", "other", "--branch", "main")
+    folders = [project, tmp_path / "other"]
+    for key, value in (("user.name", "b"), ("user.email", "b@c")):
+        git(folders[1], "config", key, value)
+    taking = environment | {"NAP": "3"}
+    words = ("five", "--jobs", "1", "--share", "origin")
+    for process in [start(folder, taking, *words) for folder in folders]:
+        assert process.wait(timeout=300) == 0, process.stderr.read()
+    assert ran(environment) == ["1", "2", "3", "4", "5"]
+    both = [experiments(folder, environment) for folder in folders]
+    assert all(both)
+    assert not both[0] & both[1]
+
+    for folder in folders:  # again: what the other one finished is taken, nothing runs
+        assert start(folder, taking, *words).wait(timeout=100) == 0
+        assert experiments(folder, environment) == both[0] | both[1]
+    assert len(ran(environment)) == 5
+
+
+def test_names_tell_what_runs_are(project):
+    runs = read_sweep(project / "experiments/sweeps.yaml", "three", "tiny")
+    assert [run.name for run in runs] == [f"tiny-three-kernels_{n}-5" for n in (2, 13, 4)]
+    assert runs[1].changes == {
+        "model.kernels": 13,
+        "data.name": "tiny",
+        "train.seed": 5,
+        "train.threads": 1,
+        "evaluate.threads": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a: {seeds: [1], grid: {model.kernels: [2]}, runs: {b: {}}}", "there are runs"),
+        ("a: {seeds: [], runs: {b: {}}}", "at least 1 item"),
+        ("b: {seeds: [1]}", "section a is missing"),
+        ("a: {runs: {b: {}}}", "seeds is missing"),
+        ("a: {seeds: [1], grid: {kernels: [2]}}", "should match pattern"),
+    ],
+)
+def test_a_sweep_that_makes_no_sense_is_refused(tmp_path, text, complaint):
+    file = tmp_path / "sweeps.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=complaint):
+        read_sweep(file, "a", "tiny")
+
+
+def test_the_grid_is_the_report_s():
+    runs = read_sweep(REPOSITORY / "experiments/sweeps.yaml", "grid", "faces")
+    assert len({run.name for run in runs}) == 45
+    assert all(run.seed == 483 for run in runs)
