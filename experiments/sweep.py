@@ -175,7 +175,8 @@ def run_missing(
                         shared.push(name)
                     progress.update()
                 elif tries[name] < TRIES:
-                    command("dvc", "queue", "remove", name)
+                    if name in queue:
+                        command("dvc", "queue", "remove", name)
                     waiting.insert(0, named[name])
                 else:
                     failed.add(name)
