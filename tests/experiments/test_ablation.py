@@ -35,6 +35,7 @@ def work(raw, params, tmp_path, monkeypatch):
     """A place with the code and two models to compare."""
     for package in ("benchmarks", "colorizer", "stages"):
         (tmp_path / package).symlink_to(REPOSITORY / package)
+    (tmp_path / "dvc.yaml").symlink_to(REPOSITORY / "dvc.yaml")
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/models.yaml").write_text(MODELS)
     YAML().dump(params, tmp_path / "params.yaml")
