@@ -17,7 +17,8 @@ from colorizer.errors import InputError
 from colorizer.layers import BatchNorm2d, Conv2d
 from colorizer.params import Section, validated
 
-CONFIGURATION = "network"  # key of the model file's metadata
+# Keys of the model file's metadata.
+CONFIGURATION, LEARNT_SIZE = "network", "learnt_size"
 
 
 def _odd(size: int) -> int:
@@ -210,10 +211,10 @@ class Colorizer(nn.Module):
 
 def padded(pictures: Tensor, params: ModelParams) -> Tensor:
     """Repeat the lower and the right border until both sides are squares that can be halved."""
-    *_, height, width = pictures.shape
     step = params.squares * 2**params.halvings
-    if height % step == width % step == 0:
+    if step == 1:
         return pictures
+    *_, height, width = pictures.shape  # whatever they are: an export to ONNX follows them
     return functional.pad(pictures, (0, -width % step, 0, -height % step), mode="replicate")
 
 
@@ -245,12 +246,14 @@ def _block(inputs: int, outputs: int, params: ModelParams) -> nn.Sequential:
 
 
 def _positions(pictures: Tensor) -> Tensor:
-    """Two channels with the column and the row of each pixel, from -1 to 1."""
+    """Two channels with the column and the row of each pixel's middle, between -1 and 1."""
     n, _, height, width = pictures.shape
     rows, columns = (
-        torch.linspace(-1, 1, size, device=pictures.device) for size in (height, width)
+        (torch.arange(size, dtype=torch.float32, device=pictures.device) * 2 + 1) / size - 1
+        for size in (height, width)
     )
-    return torch.stack(torch.meshgrid(columns, rows, indexing="xy")).expand(n, 2, height, width)
+    places = columns.expand(height, width), rows.unsqueeze(1).expand(height, width)
+    return torch.stack(places).expand(n, 2, height, width)
 
 
 def scaled(levels: Tensor) -> Tensor:
@@ -261,11 +264,33 @@ def scaled(levels: Tensor) -> Tensor:
     return levels.float().div_(127.5).sub_(1).permute(0, 3, 1, 2)
 
 
-def save_network(path: Path, network: Colorizer) -> None:
-    """Write weights and configuration as safetensors, the same bytes for the same network."""
+def save_network(path: Path, network: Colorizer, learnt_size: tuple[int, int]) -> None:
+    """Write weights and configuration as safetensors, the same bytes for the same network.
+
+    `learnt_size` is the height and width, in pixels, of the pictures that it learnt from.
+    """
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {
+        CONFIGURATION: network.params.model_dump_json(),
+        LEARNT_SIZE: json.dumps(learnt_size),
+    }
     # Not safetensors' own writing, whose errors do not say that the disk is full.
-    path.write_bytes(save(weights, {CONFIGURATION: network.params.model_dump_json()}))
+    path.write_bytes(save(weights, metadata))
+
+
+def read_learnt_size(path: Path) -> tuple[int, int]:
+    """Height and width of the pictures that the network in a model file learnt from, in pixels.
+
+    Raises InputError as `load_network` does.
+    """
+    metadata, _ = _contents(path)
+    try:
+        height, width = map(int, json.loads(metadata[LEARNT_SIZE]))
+        if height < 1 or width < 1:
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path}: does not say what size of pictures it learnt from") from None
+    return height, width
 
 
 def load_network(path: Path) -> Colorizer:
@@ -273,12 +298,9 @@ def load_network(path: Path) -> Colorizer:
 
     Raises InputError for a file that is missing, damaged, or not from `save_network`.
     """
+    metadata, weights = _contents(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            configuration = dict(json.loads((file.metadata() or {})[CONFIGURATION]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as a model ({error})") from None
+        configuration = dict(json.loads(metadata[CONFIGURATION]))
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: has no network configuration; not from this project") from None
     params = validated(configuration, ModelParams, f"{path}: {CONFIGURATION}")
@@ -289,3 +311,12 @@ def load_network(path: Path) -> Colorizer:
     except RuntimeError:
         raise InputError(f"{path}: the weights do not fit the network configuration") from None
     return network
+
+
+def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and weights of a model file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read as a model ({error})") from None

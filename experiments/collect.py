@@ -9,8 +9,6 @@ import argparse
 import csv
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
@@ -19,8 +17,9 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from colorizer.errors import InputError, one_line_errors
-from experiments.identity import RUNS_FILE, Identity, holding, of_lock
+from colorizer.errors import one_line_errors
+from experiments.commands import command
+from experiments.identity import RUNS_FILE, Identity, holding, of_lock, source_files
 from experiments.rows import Row, read_rows, write_rows
 from experiments.sweep_report import REPORT_FILE, write_report
 from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
@@ -52,11 +51,7 @@ class Experiments(NamedTuple):
 
 def show_experiments() -> Any:
     """What `dvc exp show --json` says."""
-    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", "--hide-queued"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise InputError(f"dvc exp show: {(ended.stderr.strip() or 'failed').splitlines()[-1]}")
-    return json.loads(ended.stdout)
+    return json.loads(command("dvc", "exp", "show", "--json", "--hide-queued"))
 
 
 def experiments_of(shown: Any) -> Experiments:
@@ -75,7 +70,9 @@ def collect_run(run: Run, revision: str, commit: str) -> Tables:
     train = json.loads(_of_commit(revision, "metrics/train.json"))
     evaluation = json.loads(_of_commit(revision, "metrics/evaluate.json"))
     identity = of_lock(YAML(typ="safe", pure=True).load(_of_commit(revision, "dvc.lock")))
-    finished, _, message = _git("log", "-1", "--format=%cI %B", revision).strip().partition(" ")
+    finished, _, message = (
+        command("git", "log", "-1", "--format=%cI %B", revision).strip().partition(" ")
+    )
     told = MESSAGE.fullmatch(message.strip())
     queued, machine = told.groups() if told else ("", "")  # started by hand, under this name
     row = {
@@ -119,14 +116,7 @@ def merge(before: Tables, held: set[str], collected: Tables, runs: Sequence[Run]
 
 
 def _of_commit(revision: str, path: str) -> str:
-    return _git("show", f"{revision}:{path}")
-
-
-def _git(*arguments: str) -> str:
-    ended = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if ended.returncode:
-        raise InputError(f"git {' '.join(arguments)}: {ended.stderr.strip().splitlines()[-1]}")
-    return ended.stdout
+    return command("git", "show", f"{revision}:{path}")
 
 
 def _series(run: Run, revision: str, path: str, file: str) -> list[Row]:
@@ -140,9 +130,12 @@ def collect(data: str, results: Path) -> None:
     runs = [run for sweep in sweeps for run in read_sweep(SWEEPS_FILE, sweep, data)]
     experiments = experiments_of(show_experiments())
     collected: Tables = {file: [] for file in COLUMNS}
+    # The commit that made the code what it is: others may have data alone, or be of this clone.
+    last = ("git", "log", "-1", "--format=%H", experiments.commit, "--", *source_files())
+    commit = command(*last).strip()
     wanted = [run for run in runs if run.name in experiments.finished]
     for run in tqdm(wanted, desc="collect", unit="run"):
-        new = collect_run(run, experiments.finished[run.name], experiments.commit)
+        new = collect_run(run, experiments.finished[run.name], commit)
         for file, rows_of_run in new.items():
             collected[file] += rows_of_run
     before = {file: read_rows(results / file) for file in COLUMNS}

@@ -14,7 +14,7 @@ from experiments.rows import read_rows
 from experiments.sweeps import Changes, Run
 
 RUNS_FILE = "runs_of_sweeps.csv"
-PIPELINE_FILE = Path("dvc.yaml")
+PIPELINE_FILE, LOCK_FILE = Path("dvc.yaml"), Path("dvc.lock")
 STAGES = ("prepare", "train", "evaluate")  # that what is measured follows from
 
 
@@ -40,35 +40,68 @@ def of_lock(lock: dict[str, Any]) -> Identity:
     return Identity(_digest(code), _digest(sections), _digest(raw))
 
 
+def source_files() -> list[str]:
+    """The files that a run of the current folder follows from, beside its data."""
+    return [str(PIPELINE_FILE), str(PARAMS_FILE), *sorted(_code(_stages()))]
+
+
 def of_run(changes: Changes) -> tuple[str, str]:
     """Digests of code and params that a run of the files in the current folder has."""
-    pipeline = _parsed(PIPELINE_FILE.read_text(encoding="utf-8"))["stages"]
-    params = _parsed(PARAMS_FILE.read_text(encoding="utf-8"))
-    stages = [pipeline[name] for name in STAGES]
-    paths = {dep for stage in stages for dep in stage["deps"] if dep.endswith(".py")}
+    params = _parsed(PARAMS_FILE)
+    stages = _stages()
     sections = {name: dict(params[name]) for stage in stages for name in stage["params"]}
     for key, value in changes.items():
         section, name = key.split(".")
         if section in sections:
             sections[section][name] = value
-    code = {path: md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest() for path in paths}
+    code = {
+        path: md5(Path(path).read_bytes(), usedforsecurity=False).hexdigest()
+        for path in _code(stages)
+    }
     return _digest(code), _digest(sections)
 
 
+def of_data(name: str) -> str | None:
+    """The digest of a data set as DVC tracks it now; None where DVC does not."""
+    (raw,) = (dep for dep in _stages()[0]["deps"] if not dep.endswith(".py"))
+    folder = raw.replace("${data.name}", name)
+    tracked = Path(f"{folder}.dvc")
+    if tracked.exists():
+        return _digest(_parsed(tracked)["outs"][0]["md5"])
+    stages = _parsed(LOCK_FILE)["stages"].values() if LOCK_FILE.exists() else ()
+    outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
+    return _digest(outs[folder]) if folder in outs else None
+
+
 def holding(results: Path, runs: Sequence[Run]) -> set[str]:
-    """The names of runs with a row in `results` that is of the code and params they have now."""
+    """The names of runs with a row in `results` of the code, params and data that they have now."""
     rows = {row["name"]: row for row in read_rows(results / RUNS_FILE)}
     return {
         run.name
         for run in runs
-        if (row := rows.get(run.name)) and (row["code"], row["params"]) == of_run(run.changes)
+        if (row := rows.get(run.name))
+        and (row["code"], row["params"]) == of_run(run.changes)
+        and of_data(str(run.changes["data.name"])) in (None, row["data"])
     }
+
+
+def _stages() -> list[dict[str, Any]]:
+    stages = _parsed(PIPELINE_FILE)["stages"]
+    return [stages[name] for name in STAGES]
+
+
+def _code(stages: Sequence[dict[str, Any]]) -> set[str]:
+    return {dep for stage in stages for dep in stage["deps"] if dep.endswith(".py")}
 
 
 def _digest(facts: object) -> str:
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def _parsed(file: Path) -> Any:
+    return _parsed_text(file.read_text(encoding="utf-8"))
+
+
 @cache  # the same files are read for each of a hundred runs
-def _parsed(text: str) -> Any:
+def _parsed_text(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)

@@ -11,11 +11,8 @@ finished.
 
 import argparse
 import hashlib
-import os
 import platform
 import re
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -27,31 +24,18 @@ from tqdm import tqdm
 from colorizer.device import available_device, processor
 from colorizer.errors import InputError, one_line_errors
 from experiments.collect import collect
+from experiments.commands import command
 from experiments.identity import holding
 from experiments.models import options
 from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
 
 TARGET = "evaluate"  # with the stages that it needs: neither test photographs nor figures
 TRIES = 2
+# Runs in the queue for each that is running: with fewer, short ones would find it empty before DVC
+# was asked again, and workers leave. Of shared sweeps one: what waits here no other machine takes.
+WAITING, WAITING_OF_SHARED = 3, 1
 POLL = 15  # seconds: asking DVC takes one of a processor's
 TASK = re.compile(r"^[0-9a-f]{7}\s+(\S+)\s.*\b(Queued|Running|Success|Failed)\s*$", re.MULTILINE)
-
-
-def command(*words: str) -> str:
-    """Run git or dvc, give what it prints; InputError with its last line where it fails."""
-    program = [sys.executable, "-m", "dvc"] if words[0] == "dvc" else [words[0]]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [*program, *words[1:]],
-        env=os.environ | {"PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["failed"]
-        raise InputError(f"{' '.join(words[:4])}: {said[-1]}")
-    return done.stdout
 
 
 def tasks() -> dict[str, str]:
@@ -64,27 +48,30 @@ def finished() -> set[str]:
     return set(command("dvc", "exp", "list", "--name-only").split())
 
 
-def enqueue(run: Run) -> None:
+def enqueue(run: Run, machine: str) -> None:
     """Put a run into DVC's queue, where the workers find it."""
-    started = (
-        f"{datetime.now(UTC).isoformat(timespec='seconds')} on {processor(available_device())}"
-    )
+    queued = f"queued {datetime.now(UTC).isoformat(timespec='seconds')} on {machine}"
     command(
-        *("dvc", "exp", "run", "--queue", "--name", run.name, "--message", f"queued {started}"),
+        *("dvc", "exp", "run", "--queue", "--name", run.name, "--message", queued),
         *options(run.changes),
         TARGET,
     )
 
 
-def tidy_queue() -> None:
-    """Take out of the queue what failed or finished, and what ran when its worker was killed."""
+def tidy_queue() -> set[str]:
+    """Take out of the queue all but what is waiting or running; the names of these.
+
+    Out goes what failed or finished, and what ran when its worker was killed.
+    """
     command("dvc", "queue", "remove", "--success", "--failed")
     status = command("dvc", "queue", "status")
+    left = dict(TASK.findall(status))
     if re.search(r"\b0 active\b", status):
-        for name, state in TASK.findall(status):
-            if state == "Running":
-                command("dvc", "queue", "kill", "--force", name)
-                command("dvc", "queue", "remove", name)
+        for name in [name for name, state in left.items() if state == "Running"]:
+            command("dvc", "queue", "kill", "--force", name)
+            command("dvc", "queue", "remove", name)
+            del left[name]
+    return {*left}
 
 
 class Shared:
@@ -102,21 +89,25 @@ class Shared:
         if not command("dvc", "remote", "list").strip():
             raise InputError(".dvc/config: has no remote; should have one that the machines share")
 
-    def claim(self, name: str) -> bool:
-        """Whether this machine may run it: no other has it."""
-        ref = f"{self._refs}/{name}"
-        expected = ""
-        if found := command("git", "ls-remote", self._remote, ref).split():
-            expected = found[0]
+    def claim(self, runs: Sequence[Run]) -> list[Run]:
+        """Those that this machine may run: no other has them."""
+        lines = command("git", "ls-remote", self._remote, f"{self._refs}/*").splitlines()
+        claims = {ref: commit for commit, ref in (line.split() for line in lines)}
+        refs = {run.name: f"{self._refs}/{run.name}" for run in runs}
+        return [run for run in runs if self._claim(refs[run.name], claims.get(refs[run.name], ""))]
+
+    def _claim(self, ref: str, claimed: str) -> bool:
+        """Whether this machine has a run; `claimed` is the commit that the remote had there."""
+        if claimed:
             command("git", "fetch", "--quiet", self._remote, ref)
-            if command("git", "log", "-1", "--format=%B", expected).strip() == self._own:
+            if command("git", "log", "-1", "--format=%B", claimed).strip() == self._own:
                 return True
             if not self._take_over:
                 return False
         # Another time, or author, than a claim of another machine: so another commit.
         author = ("-c", f"user.name={self._own}", "-c", "user.email=sweep@localhost")
         made = command("git", *author, "commit-tree", "HEAD^{tree}", "-m", self._own).strip()
-        lease = f"--force-with-lease={ref}:{expected}"
+        lease = f"--force-with-lease={ref}:{claimed}"
         try:
             command("git", "push", "--quiet", lease, self._remote, f"{made}:{ref}")
         except InputError:
@@ -144,27 +135,29 @@ def run_missing(
     if shared:
         shared.pull(named.keys() - finished())
     done = (finished() | held) & named.keys()
-    tidy_queue()
-    ours = (tasks().keys() & named.keys()) - done
+    ours = (tidy_queue() & named.keys()) - done
     waiting = [run for run in runs if run.name not in done | ours]
     tries = Counter(ours)
     failed: set[str] = set()
     elsewhere: set[str] = set()
+    machine = processor(available_device())
+    most = jobs * (1 + (WAITING_OF_SHARED if shared else WAITING))
     with tqdm(total=len(runs), initial=len(done), desc="runs", unit="run") as progress:
         while waiting or ours:
-            # As many again wait in the queue as run: workers who find it empty leave.
-            while waiting and len(ours) < 2 * jobs:
-                run = waiting.pop(0)
-                if shared and not shared.claim(run.name):
-                    elsewhere.add(run.name)
-                    continue
-                enqueue(run)
+            # A few at a time: they run while the next are queued.
+            some = waiting[: max(0, min(jobs, most - len(ours)))]
+            del waiting[: len(some)]
+            taken = shared.claim(some) if shared and some else some
+            elsewhere |= {run.name for run in some if run not in taken}
+            for run in taken:
+                enqueue(run, machine)
                 ours.add(run.name)
                 tries[run.name] += 1
             if not ours:
-                break
+                continue
             command("dvc", "queue", "start", "--jobs", str(jobs))
-            time.sleep(POLL)
+            if not waiting or len(ours) >= most:
+                time.sleep(POLL)
             queue = tasks()
             ended = {name for name in ours if queue.get(name) not in ("Queued", "Running")}
             ours -= ended

@@ -22,6 +22,7 @@ PUBLISHED_FILE = Path("experiments/published.csv")
 PUBLISHED_DATA = "faces"  # what the report learnt from
 NEVER_STOPPED = 0.0001  # the learning rate whose run the report ended before it was done
 FAR_OFF = 0.005  # of a margin error, from what was published
+NAMED = 6  # points of a sweep at most that are listed: of more their number tells
 DPI = 100
 # Charts by the name of their file, and what they show.
 CHARTS = {
@@ -433,14 +434,20 @@ def _against_table(points: Points) -> Iterator[str]:
     if not gains:
         return
     best = max(gains, key=lambda point: gains[point])
-    losing = [f"{point} ({gain:+.4f})" for point, gain in gains.items() if gain <= 0]
+    losing = {point: gain for point, gain in gains.items() if gain <= 0}
     yield "\n## Against a table with one color for each gray level\n"
     yield (
         f"{len(gains) - len(losing)} of {len(gains)} points have a lower margin error than the "
         f"better of two such tables; {best} does best, {gains[best]:+.4f}."
     )
     if losing:
-        yield f"\nA table does as well or better than: {', '.join(losing)}."
+        yield "\nThose that have not, by sweep:\n"
+    for sweep in dict.fromkeys(point.partition("/")[0] for point in losing):
+        of_sweep = [point for point in gains if point.partition("/")[0] == sweep]
+        lost = [point for point in of_sweep if point in losing]
+        names = ", ".join(f"{point.partition('/')[2]} ({losing[point]:+.4f})" for point in lost)
+        few = len(lost) <= NAMED
+        yield f"- {sweep}: {len(lost)} of {len(of_sweep)}{f': {names}' if few else ''}"
 
 
 def _far_off(runs: Sequence[Run], points: Points, published: Mapping[str, Row]) -> Iterator[str]:

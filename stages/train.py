@@ -98,7 +98,7 @@ def train(
     run_epochs(run, params.epochs, after_epoch)
     if rank() == 0:
         with replacing(paths.model) as (partial,):
-            save_network(partial, network)
+            save_network(partial, network, training.gray.shape[1:])
         write_series(paths.history, Epoch._fields, run.history)
         write_metrics(paths.metrics, run_metrics(run))
         checkpoint.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from colorizer.network import (
     Colorizer,
     ModelParams,
     load_network,
+    read_learnt_size,
     save_network,
     scaled,
     squares_as_channels,
@@ -103,9 +104,10 @@ def test_levels_become_the_scale_of_the_networks():
 def test_a_network_comes_back_from_its_file_alone(tmp_path_factory, params):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     network = Colorizer(params).eval()
-    save_network(path, network)
+    save_network(path, network, (64, 80))
     loaded = load_network(path).eval()
     assert loaded.params == params
+    assert read_learnt_size(path) == (64, 80)
     gray = torch.rand(1, 1, 6, 6)
     torch.testing.assert_close(loaded(gray), network(gray), rtol=0, atol=0)
 
@@ -113,7 +115,7 @@ def test_a_network_comes_back_from_its_file_alone(tmp_path_factory, params):
 def test_the_same_network_gives_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         torch.manual_seed(1)
-        save_network(tmp_path / name, build(conv_layers=4, batch_norm=True))
+        save_network(tmp_path / name, build(conv_layers=4, batch_norm=True), (80, 80))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -121,7 +123,7 @@ def test_a_missing_and_a_broken_file_are_named(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(InputError, match=r"model\.safetensors: cannot be read as a model"):
         load_network(path)
-    save_network(path, build())
+    save_network(path, build(), (80, 80))
     whole = path.read_bytes()
     for broken in (b"", b"text", whole[:-1], whole[:50]):
         path.write_bytes(broken)
@@ -134,7 +136,7 @@ def test_a_file_of_another_kind_is_named(tmp_path):
     save_file({"weight": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="has no network configuration"):
         load_network(path)
-    save_network(path, build())
+    save_network(path, build(), (80, 80))
     weights = load_file(path)
     save_file(weights, path, metadata={"network": json.dumps(BASELINE | {"kernels": 9})})
     with pytest.raises(InputError, match="the weights do not fit"):
@@ -142,6 +144,10 @@ def test_a_file_of_another_kind_is_named(tmp_path):
     save_file(weights, path, metadata={"network": json.dumps(BASELINE | {"kernels": -1})})
     with pytest.raises(InputError, match=r"network\.kernels is -1"):
         load_network(path)
+    for size in ({}, {"learnt_size": "80"}, {"learnt_size": "[0, 80]"}, {"learnt_size": "[8]"}):
+        save_file(weights, path, metadata=size)
+        with pytest.raises(InputError, match="does not say what size of pictures"):
+            read_learnt_size(path)
     save_file(weights, path, metadata={"network": "3"})
     with pytest.raises(InputError, match="has no network configuration"):
         load_network(path)

@@ -216,6 +216,15 @@ def test_a_row_holds_what_the_commit_of_an_experiment_does(collected):
     assert "1 day, 0:05:00" in report
 
 
+def test_the_commit_of_a_row_is_the_last_that_changed_what_it_follows_from(collected):
+    code = git("rev-parse", "HEAD")
+    write({"data/raw/photos.dvc": "outs: [{path: photos, md5: d1.dir}]", "plot.py": "# other"})
+    git("add", "-A")
+    git("commit", "-qm", "photographs")
+    (row,) = collected({RUN: experiment(4, 2)})["runs_of_sweeps"]
+    assert row["commit"] == code
+
+
 def test_a_run_started_by_hand_has_no_wall_time(collected):
     rows = collected({RUN: experiment(4, 2, message="dvc: commit experiment 17")})
     assert rows["runs_of_sweeps"][0]["queued"] == rows["runs_of_sweeps"][0]["machine"] == ""
@@ -274,6 +283,17 @@ def test_a_row_holds_until_its_code_or_params_change(collected):
     assert after("params.yaml", "margin: 12", "margin: 10") == set()
     assert after("params.yaml", "kernels: 8", "kernels: 6") == {RUN}  # which changes it
     assert after(str(SWEEPS_FILE), "kernels: 4", "kernels: 5") == {"photos-few-plain-1"}
+
+    tracked = "outs: [{path: photos, md5: %s}]"
+    write({"data/raw/photos.dvc": tracked % "d1.dir"})
+    assert holding(results, runs()) == both
+    write({"data/raw/photos.dvc": tracked % "d2.dir"})  # other photographs under the same name
+    assert holding(results, runs()) == set()
+    Path("data/raw/photos.dvc").unlink()
+    sample = {"stages": {"sample": {"outs": [{"path": "data/raw/photos", "md5": "d2.dir"}]}}}
+    write({"dvc.lock": json.dumps(sample)})  # or those that a stage makes
+    assert holding(results, runs()) == set()
+    Path("dvc.lock").unlink()
 
     write({str(SWEEPS_FILE): SWEEPS.replace("wide", "broad")})
     assert names(collected({})) == ["photos-few-plain-1"]

@@ -11,7 +11,8 @@ import pytest
 
 from colorizer.errors import InputError
 from experiments.rows import read_rows
-from experiments.sweeps import read_sweep
+from experiments.sweep import Shared
+from experiments.sweeps import Run, read_sweep
 from tests.conftest import REPOSITORY
 
 STAGE = """
@@ -208,6 +209,21 @@ def test_two_clones_share_a_sweep_and_run_nothing_twice(project, environment, tm
         assert start(folder, taking, *words).wait(timeout=100) == 0
         assert experiments(folder, environment) == both[0] | both[1]
     assert len(ran(environment)) == 5
+
+
+def test_what_another_machine_began_can_be_taken_over(project, tmp_path, monkeypatch):
+    git(tmp_path, "clone", "--quiet", "shared", "other", "--branch", "main")
+    runs = read_sweep(project / "experiments/sweeps.yaml", "three", "tiny")
+
+    def claimed(folder: Path, some: list[Run], take_over: bool = False) -> list[Run]:
+        monkeypatch.chdir(folder)
+        return Shared("origin", take_over).claim(some)
+
+    assert claimed(project, runs[:2]) == runs[:2]
+    assert claimed(project, runs[:1]) == runs[:1]  # killed and started again
+    assert claimed(tmp_path / "other", runs) == runs[2:]
+    assert claimed(tmp_path / "other", runs[:1], take_over=True) == runs[:1]
+    assert claimed(project, runs) == runs[1:2]
 
 
 def test_names_tell_what_runs_are(project):

@@ -214,7 +214,10 @@ def test_networks_that_a_table_beats_are_named(runs):
     text = report("faces", runs, rows, set(), [], [])
     assert "\n1 of 2 points have a lower margin error than the better" in text
     assert "seeds/conv2_kernels8 does best, +0.0100." in text
-    assert "\nA table does as well or better than: seeds/conv1 (-0.0200)." in text
+    assert "\n- seeds: 1 of 2: conv1 (-0.0200)" in text
+    many = [row(f"grid/{n}", 483, 0.5, gain_over_table="-0.1") for n in range(7)]
+    text = report("faces", runs, [*rows, *many], set(), [], [])
+    assert "\n- grid: 7 of 7\n- seeds: 1 of 2: conv1 (-0.0200)" in text
 
 
 def test_the_heat_map_shows_each_error_at_its_place(runs):
