@@ -79,13 +79,11 @@ def find_photos(folder: Path) -> tuple[list[str], list[str]]:
     return sorted(photos), sorted(others)
 
 
-def decode_photo(path: Path, size: int) -> np.ndarray:
-    """Decode a photograph to rgb, uint8 (size, size, 3), sRGB.
+def read_photo(path: Path) -> Image.Image:
+    """Decode a whole photograph to 8-bit sRGB: mode RGB, or RGBA where it is transparent.
 
-    The first picture of a file of several; turned as its EXIF orientation says, colors
-    converted from its ICC profile, transparent parts over white; cut to the largest centred
-    square, then resized with antialiasing (Lanczos). One that is size x size already keeps its
-    pixels. A gray photograph has three equal channels.
+    The first picture of a file of several; turned as its EXIF orientation says, colors converted
+    from its ICC profile. A gray photograph has three equal channels.
 
     Raises InputError for a file that cannot be decoded, whose white is not known (floats and
     32-bit integers), that has more pixels than Pillow takes for an attack, or whose name cannot
@@ -105,7 +103,7 @@ def decode_photo(path: Path, size: int) -> np.ndarray:
                         f"{path}: has pixels of mode {image.mode} on an unknown scale; should have "
                         "8 bits a channel, or in PNG and TIFF 16 with 65535 as white"
                     )
-                square = _central_square(_srgb(_eight_bit(_upright(image))))
+                return _srgb(_eight_bit(_upright(image)))
     except (InputError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -118,6 +116,19 @@ def decode_photo(path: Path, size: int) -> np.ndarray:
         ) from None
     except Exception as error:  # a broken file can make Pillow's decoders raise anything
         raise InputError(f"{path}: {_one_line(error)}; mend or remove it") from None
+
+
+def decode_photo(path: Path, size: int) -> np.ndarray:
+    """Decode a photograph to rgb, uint8 (size, size, 3), sRGB.
+
+    As `read_photo`, which says what is raised, with transparent parts over white; cut to the
+    largest centred square, then resized with antialiasing (Lanczos). One that is size x size
+    already keeps its pixels.
+    """
+    image = read_photo(path)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    square = _central_square(image.convert("RGB"))
     return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
 
 
@@ -160,17 +171,19 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         return image
     deep = np.asarray(image)
     gray = np.rint(deep / 257).astype(np.uint8)
-    if "transparency" in image.info:
-        gray[deep == image.info["transparency"]] = 255  # over white
-    return Image.fromarray(gray)
+    if "transparency" not in image.info:
+        return Image.fromarray(gray)
+    opaque = np.where(deep == image.info["transparency"], 0, 255).astype(np.uint8)
+    return Image.merge("LA", [Image.fromarray(gray), Image.fromarray(opaque)])
 
 
 def _srgb(image: Image.Image) -> Image.Image:
-    """Opaque, mode RGB, in sRGB; a gray picture's profile is left out of account."""
+    """Mode RGB or RGBA, in sRGB; a gray picture's profile is left out of account."""
     profile = image.info.get("icc_profile")
+    opacity = None
     if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+        image = image.convert("RGBA")
+        opacity = image.getchannel("A")
     if image.mode not in {"CMYK", "L", "LA", "1"}:
         image = image.convert("RGB")
     if profile and image.mode in {"RGB", "CMYK"}:
@@ -185,7 +198,10 @@ def _srgb(image: Image.Image) -> Image.Image:
                 image = ImageCms.applyTransform(image, to_srgb) or image
         except (OSError, ImageCms.PyCMSError):
             pass  # a profile that is no use: the values are taken for sRGB, as without one
-    return image.convert("RGB")
+    image = image.convert("RGB")
+    if opacity is not None:
+        image.putalpha(opacity)
+    return image
 
 
 def _keeps_colors(transform: ImageCms.ImageCmsTransform) -> bool:
