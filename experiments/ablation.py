@@ -1,9 +1,9 @@
 """Train the models of models.yaml with several seeds each, and say what every step gave.
 
 A row of runs.csv is what was measured of one network, with the seconds that its training took and
-those of an epoch of the report's way of working, timed at most five minutes before. Rows that are
-there, of the same code and params, are not measured again: what was interrupted goes on.
-ablation.md is made from the rows.
+those of an epoch of the report's way of working, timed at most five minutes before on the same
+machine. Rows that are there, of the same code and params, are not measured again: what was
+interrupted goes on. ablation.md is made from the rows.
 
 Some models are trained a second time, without a fifth of the training photographs, and measured on
 these too: nothing was ever chosen by looking at them.
@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import shutil
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -106,16 +107,16 @@ def select(rows: Sequence[Row], model: str, measured_on: str) -> list[Row]:
 def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
     """What the rows say, in Markdown."""
     measured = {model: select(rows, model, WHOLE["val"]) for model in models}
+    # Timed again and again between the runs: one timing on a shared machine may be far off.
+    timings = sorted({float(row["reference_epoch"]) for row in rows})
+    reference = REFERENCE_EPOCHS * statistics.median(timings)
     steps: list[list[str]] = []
     before: Changes = {}
     for model, changes in models.items():
         own = [f"{key} {value}" for key, value in changes.items() if before.get(key) != value]
         before = changes
         if some := measured[model]:
-            times = [
-                float(row["seconds"]) / (REFERENCE_EPOCHS * float(row["reference_epoch"]))
-                for row in some
-            ]
+            times = [seconds / reference for seconds in column(some, "seconds")]
             steps.append(
                 [
                     model,
@@ -128,8 +129,10 @@ def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
                 ]
             )
     yield table(
-        "Each model has the changes of all above it. Time is that of training, of the "
-        f"{REFERENCE_EPOCHS} epochs that the report's best network took in its way of working.",
+        "Each model has the changes of all above it. Time is that of training, as a share of what "
+        f"the report's {REFERENCE_EPOCHS} epochs of its best network take in its way of working: "
+        f"{reference:.0f} s here. Between the runs such an epoch was timed {len(timings)} times: "
+        f"median {statistics.median(timings):.2f} s, {timings[0]:.2f} to {timings[-1]:.2f}.",
         ["model", "changed", "12-margin error", "MSE", "PSNR, dB", "epochs", "time"],
         steps,
     )
@@ -159,6 +162,11 @@ def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
     )
 
 
+def write_tables(results: Path, rows: Sequence[Row], models: dict[str, Changes]) -> None:
+    """Write ablation.md."""
+    write_text(results / "ablation.md", "\n".join(tables(rows, models)).lstrip() + "\n")
+
+
 def main() -> None:
     """Train and measure what is missing, then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -186,6 +194,7 @@ def main() -> None:
     missing = [run for run in runs if not done >= {*run[2].values()}]
     if not missing:
         print(f"{runs_file}: all of {len(runs)} runs are there")
+        write_tables(given.results, rows, models)
         return
     with TemporaryDirectory() as folder:
         whole, reduced = Path(folder, "whole"), Path(folder, "reduced")
@@ -206,9 +215,7 @@ def main() -> None:
                 row = dict(zip(KEYS, key, strict=True)) | values | {"reference_epoch": seconds}
                 rows.append({name: str(row[name]) for name in COLUMNS})
             write_rows(runs_file, COLUMNS, rows)
-            write_text(
-                given.results / "ablation.md", "\n".join(tables(rows, models)).lstrip() + "\n"
-            )
+            write_tables(given.results, rows, models)
 
 
 if __name__ == "__main__":

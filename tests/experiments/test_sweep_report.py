@@ -217,7 +217,7 @@ def test_networks_that_a_table_beats_are_named(runs):
     assert "\n- seeds: 1 of 2: conv1 (-0.0200)" in text
     many = [row(f"grid/{n}", 483, 0.5, gain_over_table="-0.1") for n in range(7)]
     text = report("faces", runs, [*rows, *many], set(), [], [])
-    assert "\n- grid: 7 of 7\n- seeds: 1 of 2: conv1 (-0.0200)" in text
+    assert "\n- seeds: 1 of 2: conv1 (-0.0200)\n- grid: 7 of 7\n" in text
 
 
 def test_the_heat_map_shows_each_error_at_its_place(runs):
