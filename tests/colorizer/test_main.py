@@ -1,0 +1,179 @@
+"""python -m colorizer: photographs in, photographs out."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from colorizer.__main__ import main
+from colorizer.errors import InputError
+from colorizer.network import Colorizer, ModelParams, save_network
+from tests.conftest import REPOSITORY, small_params
+
+GIB = 2**30
+
+
+@pytest.fixture
+def gray() -> np.ndarray:
+    return np.random.default_rng(4).integers(0, 256, (30, 44), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def model(tmp_path, monkeypatch) -> Path:
+    """A trained network, as far as the command can tell, where the pipeline puts it."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(5)
+    params = ModelParams(**small_params()["model"] | {"color_space": "ycbcr"})
+    Path("models").mkdir()
+    path = Path("models/colorizer.safetensors")
+    save_network(path, Colorizer(params), (16, 16))
+    return path
+
+
+@pytest.fixture
+def run(monkeypatch) -> Callable[..., None]:
+    def call(*words: str | Path) -> None:
+        monkeypatch.setattr(sys, "argv", ["colorizer", *map(str, words)])
+        main()
+
+    return call
+
+
+def luma_of(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB").convert("L")).astype(int)
+
+
+def files(folder: str) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
+
+
+def test_formats_stay_or_become_png_and_the_luma_stays(run, gray):
+    picture = Image.fromarray(gray)
+    for name in ("a.png", "b.tif", "c.bmp", "d.gif"):
+        picture.save(name)
+    Image.fromarray(gray.astype(np.uint16) * 257).save("deep.png")
+    picture.save("e.jpg", quality=100)
+    run("a.png", "b.tif", "c.bmp", "d.gif", "deep.png", "e.jpg", "-o", "out")
+    assert files("out") == ["a.png", "b.tif", "c.png", "d.png", "deep.png", "e.jpg"]
+    for name in files("out"):
+        out = Image.open(Path("out", name))
+        assert out.format == {"jpg": "JPEG", "tif": "TIFF"}.get(name[-3:], "PNG")
+        assert out.mode == "RGB"
+        assert np.asarray(out).std(axis=-1).max() > 3  # it has colors
+        off = np.abs(luma_of(Path("out", name)) - gray)
+        if name == "e.jpg":
+            assert off.mean() < 2
+        else:
+            assert off.max() <= 1
+
+
+def test_transparency_stays(run, gray):
+    alpha = np.arange(gray.size, dtype=np.uint32).reshape(gray.shape).astype(np.uint8)
+    for name in ("a.png", "b.tiff", "c.webp"):
+        layers = Image.merge("LA", [Image.fromarray(gray), Image.fromarray(alpha)])
+        layers.convert("RGBA").save(name, lossless=True)
+    run("a.png", "b.tiff", "c.webp", "-o", "out")
+    for name in ("a.png", "b.tiff", "c.png"):
+        out = Image.open(Path("out", name))
+        assert out.mode == "RGBA"
+        np.testing.assert_array_equal(out.getchannel("A"), alpha)
+        seen = alpha > 0  # some formats drop the color of what cannot be seen
+        assert np.abs(luma_of(Path("out", name)) - gray)[seen].max() <= 1
+
+
+def test_photographs_come_out_upright(run, gray):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its top is at the right
+    Image.fromarray(gray).save("turned.png", exif=exif)
+    run("turned.png", "-o", "out")
+    upright = np.rot90(gray, -1)
+    assert np.abs(luma_of(Path("out/turned.png")) - upright).max() <= 1
+    assert 0x0112 not in Image.open("out/turned.png").getexif()
+
+
+def test_a_folder_keeps_its_shape_and_what_came_out_does_not_go_in_again(run, gray):
+    Path("album/1950").mkdir(parents=True)
+    Image.fromarray(gray).save("album/1950/a.png")
+    Image.fromarray(gray).save("album/b.png")
+    Path("album/notes.txt").write_text("no photograph")
+    for _ in range(2):
+        run("album", "-o", "album/colors", "--force")
+        assert files("album/colors") == ["1950/a.png", "b.png"]
+
+
+@pytest.mark.parametrize(("mode", "pictures"), [("L", 2), ("RGB", 3), ("RGBA", 3)])
+def test_side_by_side_shows_the_gray_and_the_truth_where_it_is_known(run, gray, mode, pictures):
+    colors = np.stack([gray, 255 - gray, gray // 2, np.full_like(gray, 99)], axis=-1)
+    target = Image.fromarray(gray if mode == "L" else colors[..., : len(mode)])
+    target.save("a.png")
+    run("a.png", "-o", "out", "--side-by-side")
+    row = Image.open("out/a.png")
+    assert row.size == (44 * pictures, 30)
+    first = np.asarray(row.crop((0, 0, 44, 30)).convert("RGB"))
+    np.testing.assert_array_equal(first[..., 0], target.convert("RGB").convert("L"))
+    if pictures == 3:
+        last = row.crop((88, 0, 132, 30))
+        np.testing.assert_array_equal(last, target)
+
+
+def test_nothing_is_overwritten_without_force(run, gray):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(gray).save(name)
+    run("b.png", "-o", "out")
+    before = Path("out/b.png").read_bytes()
+    with pytest.raises(InputError, match=r"^out/b\.png: is there already; --force replaces it$"):
+        run("a.png", "b.png", "-o", "out")
+    assert files("out") == ["b.png"]
+    Path("out/b.png").write_bytes(b"old")
+    run("a.png", "b.png", "-o", "out", "--force")
+    assert Path("out/b.png").read_bytes() == before
+    with pytest.raises(InputError, match=r"^b\.png: is the photograph itself"):
+        run("b.png", "-o", ".", "--force")
+
+
+def test_one_that_cannot_be_read_does_not_stop_the_others(run, gray, capsys):
+    Path("a.png").write_text("no picture")
+    Image.fromarray(gray).save("b.png")
+    with pytest.raises(InputError, match=r"^1 of 2 photographs could not be read"):
+        run("a.png", "b.png", "-o", "out")
+    assert files("out") == ["b.png"]
+    assert "a.png: is no picture of a known format" in capsys.readouterr().err
+
+
+def test_what_makes_no_sense_is_said_in_one_line(run, gray):
+    Image.fromarray(gray).save("a.png")
+    Image.fromarray(gray).save("a.bmp")
+    Path("empty").mkdir()
+    Path("file").write_text("")
+    for words, complaint in {
+        ("b.png", "-o", "out"): r"b\.png: no such file or folder",
+        ("empty", "-o", "out"): r"empty: no photographs",
+        ("a.png", "-o", "file"): r"file: is a file; should be a folder",
+        ("a.png", "a.bmp", "-o", "out"): r"out/a\.png: would hold both a\.png and a\.bmp",
+        ("a.png", "-o", "out", "--model", "none"): r"none: cannot be read as a model",
+        ("a.png", "-o", "out", "--model", "a.png"): r"a\.png: cannot be read as a model",
+    }.items():
+        with pytest.raises(InputError, match=complaint):
+            run(*words)
+    Path("models/colorizer.safetensors").unlink()
+    with pytest.raises(InputError, match="make repro trains it"):
+        run("a.png", "-o", "out")
+    assert not Path("out").exists()
+
+
+def test_24_megapixels_take_less_than_a_minute_and_2_gib(gray, tmp_path):
+    Image.fromarray(gray).resize((6000, 4000), Image.Resampling.BICUBIC).save("large.jpg")
+    command = [sys.executable, "-m", "colorizer", "large.jpg", "-o", "out"]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert Image.open("out/large.jpg").size == (6000, 4000)
+    assert usage.ru_maxrss * 1024 < 2 * GIB  # Linux counts in KiB
+    assert usage.ru_utime + usage.ru_stime < 60
