@@ -1,5 +1,8 @@
 """Small data sets and places to run stages in."""
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -20,6 +23,8 @@ settings.register_profile("same", deadline=None, derandomize=True)
 settings.load_profile("same")
 
 REPOSITORY = Path(__file__).parents[1]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
 SIZE = 16  # pixels, the smallest that params.yaml allows
 RAW = "data/raw/tiny"
 PHOTOS = {"train": 12, "val": 6, "test": 4}
@@ -144,3 +149,66 @@ def run_stage(
         import_module(f"stages.{stage}").main()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the code as it stands, and small params."""
+    folder = tmp_path_factory.mktemp("repository")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (REPOSITORY / name).is_file() and name != "dvc.lock":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
+    YAML().dump(small_params(), folder / "params.yaml")
+    for seed, (split, count) in enumerate(PHOTOS.items()):
+        images = folder / "data/raw/tiny" / split / "images"
+        images.mkdir(parents=True)
+        for number, rgb in enumerate(draw_photos(count, seed)):
+            Image.fromarray(rgb).save(images / f"{number}.jpg", quality=95)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def start(work: Path) -> Callable[..., subprocess.Popen[str]]:
+    """Start a command in the repository, in a process group of its own."""
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        **{f"GIT_{who}_NAME": "Somebody" for who in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{who}_EMAIL": "somebody@example.com" for who in ("AUTHOR", "COMMITTER")},
+    }
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+
+    def command(*words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(words, cwd=work, env=environment, start_new_session=True, **pipes)
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def run(start: Callable[..., subprocess.Popen[str]]) -> Run:
+    """Run a command in the repository to its end."""
+
+    def command(*words: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
+        process = start(*words)
+        said, complained = process.communicate(timeout=300)
+        assert (process.returncode == 0) == succeeds, said + complained
+        return subprocess.CompletedProcess(words, process.returncode, said, complained)
+
+    return command
+
+
+@pytest.fixture(scope="module")
+def built(work: Path, run: Run) -> Path:
+    """The repository after `dvc add` of the photographs, `dvc repro` and a commit."""
+    run("git", "init", "--quiet")
+    run("dvc", "add", "--quiet", "data/raw/tiny")
+    run("dvc", "repro")
+    run("git", "add", ".")
+    run("git", "commit", "--quiet", "--message", "Baseline")
+    return work

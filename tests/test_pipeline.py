@@ -3,87 +3,18 @@
 import json
 import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from itertools import starmap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
-from ruamel.yaml import YAML
 
-from tests.conftest import PHOTOS, REPOSITORY, draw_photos, small_params
+from tests.conftest import Run
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with the code as it stands, and small params."""
-    folder = tmp_path_factory.mktemp("repository")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        if (REPOSITORY / name).is_file() and name != "dvc.lock":
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, folder / name)
-    YAML().dump(small_params(), folder / "params.yaml")
-    for seed, (split, count) in enumerate(PHOTOS.items()):
-        images = folder / "data/raw/tiny" / split / "images"
-        images.mkdir(parents=True)
-        for number, rgb in enumerate(draw_photos(count, seed)):
-            Image.fromarray(rgb).save(images / f"{number}.jpg", quality=95)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def start(work: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Start a command in the repository, in a process group of its own."""
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        **{f"GIT_{who}_NAME": "Somebody" for who in ("AUTHOR", "COMMITTER")},
-        **{f"GIT_{who}_EMAIL": "somebody@example.com" for who in ("AUTHOR", "COMMITTER")},
-    }
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-
-    def command(*words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(words, cwd=work, env=environment, start_new_session=True, **pipes)
-
-    return command
-
-
-@pytest.fixture(scope="module")
-def run(start: Callable[..., subprocess.Popen[str]]) -> Run:
-    """Run a command in the repository to its end."""
-
-    def command(*words: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
-        process = start(*words)
-        said, complained = process.communicate(timeout=300)
-        assert (process.returncode == 0) == succeeds, said + complained
-        return subprocess.CompletedProcess(words, process.returncode, said, complained)
-
-    return command
-
-
-@pytest.fixture(scope="module")
-def built(work: Path, run: Run) -> Path:
-    """The repository after `dvc add` of the photographs, `dvc repro` and a commit."""
-    run("git", "init", "--quiet")
-    run("dvc", "add", "--quiet", "data/raw/tiny")
-    run("dvc", "repro")
-    run("git", "add", ".")
-    run("git", "commit", "--quiet", "--message", "Baseline")
-    return work
+pytestmark = pytest.mark.xdist_group("pipeline")  # they share a repository
 
 
 def restore(run: Run) -> None:
