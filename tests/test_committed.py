@@ -75,11 +75,25 @@ def test_the_readme_shows_the_metrics_that_were_measured():
         assert f"| {answer} | {error:.4f} |" in README
 
 
-def test_the_readme_lists_every_param_with_its_value():
+@pytest.mark.parametrize("model", ["report_best", "ours_small", "ours_best"])
+def test_the_readme_shows_what_the_ablation_found(model):
+    ablation = (REPOSITORY / "experiments/results/faces/ablation.md").read_text(encoding="utf-8")
+    (found,) = (
+        line for line in ablation.splitlines() if line.startswith(f"| {model} | ") and "**" in line
+    )
+    _, _, _, error, mse, psnr, _, time, _ = (cell.strip(" *") for cell in found.split("|"))
+    (shown,) = (line for line in README.splitlines() if line.startswith(f"| `{model}`"))
+    cells = [cell.strip(" *") for cell in shown.split("|")[2:-1]]
+    mse, psnr, time = (value.split(" ± ")[0] for value in (mse, psnr, time))
+    assert cells == [error, mse, psnr, time]
+
+
+def test_every_param_is_listed_with_its_value():
+    listed = (REPOSITORY / "docs/parameters.md").read_text(encoding="utf-8")
     for section, values in PARAMS.items():
         for key, value in values.items():
             shown = YAML_WORDS.get(str(value), str(value))
-            assert f"| `{section}.{key}` | {shown} |" in README
+            assert f"| `{section}.{key}` | {shown} |" in listed
 
 
 YAML_WORDS = {"True": "true", "False": "false"}
