@@ -16,7 +16,7 @@ from torch import nn
 from colorizer.errors import one_line_errors
 from colorizer.files import replacing
 from colorizer.layers import Conv2d
-from colorizer.network import CONFIGURATION, LEARNT_SIZE, Colorizer, load_network, read_learnt_size
+from colorizer.network import LEARNT_SIZE, MODEL, Colorizer, load_network, read_learnt_size
 
 EXAMPLE = (2, 1, 80, 96)  # whose sizes differ, so that none is taken for another
 
@@ -50,7 +50,7 @@ def export(network: Colorizer, learnt_size: tuple[int, int], path: Path) -> None
             verbose=False,
         )
     assert program is not None  # which it is only where it writes the file itself
-    program.model.metadata_props[CONFIGURATION] = network.params.model_dump_json()
+    program.model.metadata_props[MODEL] = network.params.model_dump_json()
     program.model.metadata_props[LEARNT_SIZE] = str([*learnt_size])
     with replacing(path) as (partial,):
         program.save(partial)

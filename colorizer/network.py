@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -17,8 +17,9 @@ from colorizer.errors import InputError
 from colorizer.layers import BatchNorm2d, Conv2d
 from colorizer.params import Section, validated
 
-# Keys of the model file's metadata.
-CONFIGURATION, LEARNT_SIZE = "network", "learnt_size"
+# Keys in a model file: of its metadata, one alone, since safetensors writes several in any order;
+# and of the JSON there.
+CONFIGURATION, MODEL, LEARNT_SIZE = "colorizer", "model", "learnt_size"
 
 
 def _odd(size: int) -> int:
@@ -270,12 +271,9 @@ def save_network(path: Path, network: Colorizer, learnt_size: tuple[int, int]) -
     `learnt_size` is the height and width, in pixels, of the pictures that it learnt from.
     """
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    metadata = {
-        CONFIGURATION: network.params.model_dump_json(),
-        LEARNT_SIZE: json.dumps(learnt_size),
-    }
+    configuration = {MODEL: network.params.model_dump(), LEARNT_SIZE: learnt_size}
     # Not safetensors' own writing, whose errors do not say that the disk is full.
-    path.write_bytes(save(weights, metadata))
+    path.write_bytes(save(weights, {CONFIGURATION: json.dumps(configuration)}))
 
 
 def read_learnt_size(path: Path) -> tuple[int, int]:
@@ -283,9 +281,9 @@ def read_learnt_size(path: Path) -> tuple[int, int]:
 
     Raises InputError as `load_network` does.
     """
-    metadata, _ = _contents(path)
+    configuration, _ = _contents(path)
     try:
-        height, width = map(int, json.loads(metadata[LEARNT_SIZE]))
+        height, width = map(int, configuration[LEARNT_SIZE])
         if height < 1 or width < 1:
             raise ValueError
     except (KeyError, TypeError, ValueError):
@@ -298,12 +296,8 @@ def load_network(path: Path) -> Colorizer:
 
     Raises InputError for a file that is missing, damaged, or not from `save_network`.
     """
-    metadata, weights = _contents(path)
-    try:
-        configuration = dict(json.loads(metadata[CONFIGURATION]))
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{path}: has no network configuration; not from this project") from None
-    params = validated(configuration, ModelParams, f"{path}: {CONFIGURATION}")
+    configuration, weights = _contents(path)
+    params = validated(configuration[MODEL], ModelParams, f"{path}: {MODEL}")
     try:
         with torch.device("meta"):  # takes no memory, however large it says that it is
             network = Colorizer(params)
@@ -313,10 +307,16 @@ def load_network(path: Path) -> Colorizer:
     return network
 
 
-def _contents(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and weights of a model file."""
+def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Configuration and weights in a model file."""
     try:
         with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read as a model ({error})") from None
+    try:
+        configuration = dict(json.loads(metadata[CONFIGURATION]))
+        return configuration | {MODEL: dict(configuration[MODEL])}, weights
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path}: has no network configuration; not from this project") from None

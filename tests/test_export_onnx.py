@@ -74,7 +74,5 @@ def test_bins_give_the_same_but_where_two_windows_are_as_likely(exported):
 def test_the_file_tells_what_it_is(exported):
     network = trained()
     metadata = onnxruntime.InferenceSession(exported(network)).get_modelmeta()
-    assert (
-        ModelParams.model_validate_json(metadata.custom_metadata_map["network"]) == network.params
-    )
+    assert ModelParams.model_validate_json(metadata.custom_metadata_map["model"]) == network.params
     assert metadata.custom_metadata_map["learnt_size"] == "[16, 24]"

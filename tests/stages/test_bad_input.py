@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from colorizer.errors import one_line_errors
 from colorizer.splits import open_split
 from tests.broken import LINKS, PICTURES
-from tests.conftest import REPOSITORY, small_params
+from tests.conftest import REPOSITORY, SIZE, small_params
 from tests.stages.conftest import (
     COLORED_TEST,
     COLORED_VAL,
@@ -332,26 +333,23 @@ def test_bad_names(fails, damage):
 
 
 def of_another_configuration(path: Path) -> None:
-    configuration = json.dumps(small_params()["model"] | {"conv_layers": 3})
-    save_file(load_file(path), path, metadata={"network": configuration})
+    configure(path, load_file(path), small_params()["model"] | {"conv_layers": 3})
 
 
 def without_a_layer(path: Path) -> None:
     weights = load_file(path)
     del weights["body.0.bias"]
-    save_file(weights, path, metadata={"network": network_of(path)})
+    configure(path, weights, small_params()["model"])
 
 
-def network_of(path: Path) -> str:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        return file.metadata()["network"]
+def configure(path: Path, weights: dict[str, torch.Tensor], model: dict[str, Any]) -> None:
+    configuration = {"model": model, "learnt_size": [SIZE, SIZE]}
+    save_file(weights, path, metadata={"colorizer": json.dumps(configuration)})
 
 
 def of_a_giant(path: Path) -> None:
     giant = small_params()["model"] | {"conv_layers": 64, "kernels": 4096, "kernel_size": 31}
-    save_file(load_file(path), path, metadata={"network": json.dumps(giant)})
+    configure(path, load_file(path), giant)
 
 
 MODELS = {
@@ -389,7 +387,7 @@ def test_a_bad_model(fails, stage, kind):
 @pytest.mark.usefixtures("built")
 def test_a_model_with_nan_weights_has_the_largest_errors(run_stage):
     weights = {name: weight * float("nan") for name, weight in load_file(MODEL).items()}
-    save_file(weights, MODEL, metadata={"network": network_of(Path(MODEL))})
+    configure(Path(MODEL), weights, small_params()["model"])
     run_stage("evaluate", *PATHS["evaluate"])
     assert metrics(EVALUATION)["margin_error"] == 1
     assert not np.load(COLORED_VAL).any()
