@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 DATA ?= data/raw/sample
 
-.PHONY: help repro test lint coverage verify bench constraints
+.PHONY: help repro test lint coverage verify bench constraints web test-web
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,12 @@ repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then sh
 
 test: lint ## lint, then run the tests, two at a time
 	python -m pytest --numprocesses 2 --dist loadgroup
+
+web: $(VENV)/installed-web ## serve a page to try networks, on this machine alone
+	python web.py
+
+test-web: $(VENV)/installed-web ## test that page in Chromium, which has to be installed
+	python -m pytest tests/test_web.py
 
 coverage: $(VENV)/installed ## tell which lines and branches the tests of the code do not reach
 	python -m pytest tests/colorizer tests/stages --cov
@@ -46,4 +52,9 @@ $(VENV)/installed: requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip $(QUIETLY) install \
 		--requirement requirements.txt --constraint constraints.txt
+	touch $@
+
+$(VENV)/installed-web: $(VENV)/installed requirements-web.txt
+	$(VENV)/bin/python -m pip $(QUIETLY) install \
+		--requirement requirements-web.txt --constraint constraints.txt
 	touch $@
