@@ -7,8 +7,6 @@ those of DVC's experiments, which are read from its cache.
 import argparse
 import base64
 import os
-import subprocess
-import sys
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +26,7 @@ from colorizer.metrics import MetricParams
 from colorizer.network import Colorizer, load_network, read_learnt_size
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.photos import is_gray, read_photo
+from experiments.commands import command
 
 MODEL = "models/colorizer.safetensors"
 WORKSPACE = "the pipeline's"  # the network in the workspace, beside those of experiments
@@ -37,9 +36,10 @@ WIDEST = 1200  # pixels of a picture on the page
 
 def experiments() -> list[str]:
     """The names of DVC's experiments, of all commits."""
-    command = [sys.executable, "-m", "dvc", "exp", "list", "--all-commits", "--name-only"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    return sorted(set(listed.stdout.split())) if listed.returncode == 0 else []
+    try:
+        return sorted(set(command("dvc", "exp", "list", "--all-commits", "--name-only").split()))
+    except InputError:  # no repository of git and DVC: there are none
+        return []
 
 
 @cache

@@ -32,8 +32,8 @@ def metrics(folder: Path) -> dict[str, dict[str, object]]:
 def walked(built: Path, run: Run) -> dict[str, str]:
     """What each block of the walk-through printed."""
     assert (built / ".dvc").is_dir()
-    run("git", "init", "--quiet", "--bare", "../shared.git")
-    run("git", "remote", "add", "origin", "../shared.git")
+    run("git", "init", "--quiet", "--bare", "../hub.git")
+    run("git", "remote", "add", "origin", "../hub.git")
     run("git", "push", "--quiet", "origin", "HEAD")
     said = {
         script.split("\n")[0]: bash(run, script)
@@ -67,7 +67,7 @@ def test_ci_tells_how_a_commit_differs_from_another(run):
 @pytest.mark.usefixtures("walked")
 def test_somebody_else_has_the_same_without_running_anything(built, run):
     shutil.rmtree(built.parent / "elsewhere", ignore_errors=True)
-    run("git", "clone", "--quiet", "../shared.git", "../elsewhere")
+    run("git", "clone", "--quiet", "../hub.git", "../elsewhere")
     (script,) = blocks("from-experiment-to-commit.md", "elsewhere")
     said = bash(run, f"cd ../elsewhere\n{script}")
     assert "Data and pipelines are up to date." in said
