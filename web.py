@@ -27,6 +27,7 @@ from colorizer.network import Colorizer, load_network, read_learnt_size
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.photos import is_gray, read_photo
 from experiments.commands import command
+from experiments.pictures import margin_errors
 
 MODEL = "models/colorizer.safetensors"
 WORKSPACE = "the pipeline's"  # the network in the workspace, beside those of experiments
@@ -86,7 +87,7 @@ def answer(rgb: np.ndarray, network: str, margin: int) -> tuple[str, dict[str, n
     pictures = {"gray": gray, "colorized": colors}
     if is_gray(rgb):
         return "It has no colors of its own, so that there is no error.", pictures
-    error = (np.abs(colors.astype(int) - rgb) >= margin).mean()
+    (error,) = margin_errors(colors[None], rgb[None], margin)
     said = f"{margin}-margin error {error:.3f}: the share of values {margin} levels off or more."
     return said, pictures | {"as it was": rgb, "where it is off": error_map(colors, rgb, margin)}
 

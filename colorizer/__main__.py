@@ -21,7 +21,7 @@ from colorizer.colorize import colorize
 from colorizer.device import available_device, set_up_processor
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import replacing
-from colorizer.network import load_network, read_learnt_size
+from colorizer.network import Colorizer, load_network, read_learnt_size
 from colorizer.photos import find_photos, is_gray, read_photo
 
 MODEL = Path("models/colorizer.safetensors")  # where the pipeline puts it
@@ -77,6 +77,23 @@ def outputs(given: Sequence[Path], out: Path, force: bool) -> dict[Path, Path]:
     return {photo: output for output, photo in photograph_of.items()}
 
 
+def colorized(
+    image: Image.Image, network: Colorizer, learnt_size: tuple[int, int], beside: bool
+) -> Image.Image:
+    """A photograph in colors; `beside` the gray and, where it has colors, those that it has."""
+    opaque = image.convert("RGB")
+    gray = opaque.convert("L")
+    pictures = [Image.fromarray(colorize(network, np.asarray(gray), learnt_size))]
+    if beside:
+        pictures.insert(0, gray.convert("RGB"))
+        if not is_gray(np.asarray(opaque)):
+            pictures.append(opaque)
+    if image.mode == "RGBA":
+        for picture in pictures:
+            picture.putalpha(image.getchannel("A"))
+    return side_by_side(pictures)
+
+
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
     """Pictures of one size and mode in a row."""
     width, height = pictures[0].size
@@ -121,18 +138,9 @@ def main() -> None:
             faults.append(fault)
             tqdm.write(f"error: {fault}", file=sys.stderr)
             continue
-        opaque = image.convert("RGB")
-        gray = opaque.convert("L")
-        pictures = [Image.fromarray(colorize(network, np.asarray(gray), learnt_size))]
-        if given.side_by_side:
-            pictures.insert(0, gray.convert("RGB"))
-            if not is_gray(np.asarray(opaque)):
-                pictures.append(opaque)
-        if image.mode == "RGBA":
-            for picture in pictures:
-                picture.putalpha(image.getchannel("A"))
-        write_picture(output, side_by_side(pictures) if given.side_by_side else pictures[0])
-        pixels += gray.width * gray.height
+        picture = colorized(image, network, learnt_size, beside=given.side_by_side)
+        write_picture(output, picture)
+        pixels += image.width * image.height
     done, seconds = len(files) - len(faults), time.monotonic() - began
     print(f"colorized {done} photographs, {pixels / 1e6:.1f} megapixels, in {seconds:.1f} s")
     if faults:

@@ -34,17 +34,13 @@ from colorizer.files import replacing
 from colorizer.metrics import MetricParams
 from colorizer.network import Colorizer, load_network, read_learnt_size, scaled
 from colorizer.params import PARAMS_FILE, read_section
+from experiments.pictures import margin_errors
 from stages.sample import PHOTOS
 
 RADII, NO_EDGES = (1, 2, 4, 8), (0.001, 0.003, 0.01, 0.03, 0.1)
 DPI = 100
 
 Way = tuple[str, np.ndarray]
-
-
-def margin_error(picture: np.ndarray, target: np.ndarray, margin: int) -> float:
-    """Share of values that are `margin` levels off or more."""
-    return float((np.abs(picture.astype(int) - target.astype(int)) >= margin).mean())
 
 
 def ways(network: Colorizer, gray: np.ndarray, learnt_size: tuple[int, int]) -> Iterator[Way]:
@@ -87,7 +83,7 @@ def main() -> None:
     chosen = guided_by(RADIUS, NO_EDGE)
     for name, target in tqdm(targets.items(), desc="full size", unit="photo"):
         for way, rgb in ways(network, grays[name], learnt_size):
-            errors.setdefault(way, []).append(margin_error(rgb, target, margin))
+            errors.setdefault(way, []).append(margin_errors(rgb[None], target[None], margin)[0])
             if way == chosen or not way.startswith("guided"):
                 drawn.setdefault(way, []).append(rgb)
     header = ["way", *targets, "mean"]
