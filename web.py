@@ -19,7 +19,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from colorizer.color import luma
-from colorizer.colorize import colorize
+from colorizer.colorize import MODEL, colorize
 from colorizer.device import available_device, set_up_processor
 from colorizer.errors import InputError, one_line_errors
 from colorizer.metrics import MetricParams
@@ -29,7 +29,6 @@ from colorizer.photos import is_gray, read_photo
 from experiments.commands import command
 from experiments.pictures import margin_errors
 
-MODEL = "models/colorizer.safetensors"
 WORKSPACE = "the pipeline's"  # the network in the workspace, beside those of experiments
 LARGEST_UPLOAD = 200_000_000  # bytes
 WIDEST = 1200  # pixels of a picture on the page
@@ -46,7 +45,7 @@ def experiments() -> list[str]:
 @cache
 def network_of(experiment: str) -> tuple[Colorizer, tuple[int, int]]:
     """The network of an experiment, and what size of pictures it learnt from."""
-    content = dvc.api.read(MODEL, rev=experiment, mode="rb")
+    content = dvc.api.read(str(MODEL), rev=experiment, mode="rb")
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
         path.write_bytes(content)
@@ -57,7 +56,7 @@ def network_named(name: str) -> tuple[Colorizer, tuple[int, int]]:
     """The network that a name on the page stands for."""
     if name != WORKSPACE:
         return network_of(name)
-    return load_network(Path(MODEL)).to(available_device()), read_learnt_size(Path(MODEL))
+    return load_network(MODEL).to(available_device()), read_learnt_size(MODEL)
 
 
 def error_map(prediction: np.ndarray, target: np.ndarray, margin: int) -> np.ndarray:
@@ -137,7 +136,7 @@ def main() -> None:
     given = parser.parse_args()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
     set_up_processor(os.cpu_count() or 1)
-    networks = [WORKSPACE] * Path(MODEL).exists() + experiments()
+    networks = [WORKSPACE] * MODEL.exists() + experiments()
     if not networks:
         raise InputError(f"{MODEL}: no such file; make repro trains it")
     application(networks, margin).run(given.host, given.port, threaded=False)

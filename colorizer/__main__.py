@@ -17,14 +17,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from colorizer.colorize import colorize
+from colorizer.colorize import MODEL, colorize
 from colorizer.device import available_device, set_up_processor
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import replacing
 from colorizer.network import Colorizer, load_network, read_learnt_size
 from colorizer.photos import find_photos, is_gray, read_photo
-
-MODEL = Path("models/colorizer.safetensors")  # where the pipeline puts it
 
 # Formats that are written, by the suffix of a file, and options of Pillow's for them.
 FORMATS = {

@@ -1,5 +1,7 @@
 """Photographs of any size and shape in a network's colors."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from PIL import Image
@@ -9,6 +11,8 @@ from torch.nn import functional
 from colorizer.color_spaces import chroma_of, rgb_of
 from colorizer.network import Colorizer, scaled
 from colorizer.prediction import predict, to_pictures
+
+MODEL = Path("models/colorizer.safetensors")  # where the pipeline puts it
 
 # How often the side that a network learnt goes into the longer side of what it sees at most.
 LONGEST = 4

@@ -1,5 +1,6 @@
 """What a margin is, and the scales that errors are measured on."""
 
+import numpy as np
 from pydantic import Field
 
 from colorizer.params import Section
@@ -15,3 +16,9 @@ class MetricParams(Section):
     """Section `metric` of params.yaml."""
 
     margin: int = Field(ge=1, le=LEVELS)
+
+
+def beyond(prediction: np.ndarray, target: np.ndarray, margin: int) -> np.ndarray:
+    """Which values of finished pictures, uint8 of one shape, are `margin` levels off or more."""
+    off: np.ndarray = np.abs(prediction.astype(int) - target.astype(int)) >= margin
+    return off

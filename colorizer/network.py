@@ -1,6 +1,8 @@
 """The networks: from the gray of a picture to its rgb, both on [-1, 1]."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -281,12 +283,13 @@ def read_learnt_size(path: Path) -> tuple[int, int]:
 
     Raises InputError as `load_network` does.
     """
-    configuration, _ = _contents(path)
+    with _opened(path) as (configuration, _):
+        size = configuration.get(LEARNT_SIZE) or ()
     try:
-        height, width = map(int, configuration[LEARNT_SIZE])
+        height, width = map(int, size)
         if height < 1 or width < 1:
             raise ValueError
-    except (KeyError, TypeError, ValueError):
+    except (TypeError, ValueError):
         raise InputError(f"{path}: does not say what size of pictures it learnt from") from None
     return height, width
 
@@ -296,7 +299,8 @@ def load_network(path: Path) -> Colorizer:
 
     Raises InputError for a file that is missing, damaged, or not from `save_network`.
     """
-    configuration, weights = _contents(path)
+    with _opened(path) as (configuration, file):
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     params = validated(configuration[MODEL], ModelParams, f"{path}: {MODEL}")
     try:
         with torch.device("meta"):  # takes no memory, however large it says that it is
@@ -307,16 +311,19 @@ def load_network(path: Path) -> Colorizer:
     return network
 
 
-def _contents(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Configuration and weights in a model file."""
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The configuration in a model file, and the file, whose weights are read when asked for."""
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield _configuration(path, file.metadata() or {}), file
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: cannot be read as a model ({error})") from None
+
+
+def _configuration(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     try:
         configuration = dict(json.loads(metadata[CONFIGURATION]))
-        return configuration | {MODEL: dict(configuration[MODEL])}, weights
+        return configuration | {MODEL: dict(configuration[MODEL])}
     except (KeyError, TypeError, ValueError):
         raise InputError(f"{path}: has no network configuration; not from this project") from None

@@ -9,7 +9,7 @@ from colorizer.arrays import open_array
 from colorizer.errors import one_line_errors
 from colorizer.figures import picture_figure, write_png
 from colorizer.files import replacing
-from colorizer.metrics import MetricParams
+from colorizer.metrics import MetricParams, beyond
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.splits import open_split
 
@@ -20,7 +20,7 @@ def margin_errors(pictures: np.ndarray, targets: np.ndarray, margin: int) -> np.
     """Share of values of each picture that are `margin` levels off or more; float (N,)."""
     return np.array(
         [
-            (np.abs(picture.astype(int) - target.astype(int)) >= margin).mean()
+            beyond(picture, target, margin).mean()
             for picture, target in zip(pictures, targets, strict=True)
         ]
     )

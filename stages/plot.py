@@ -18,7 +18,7 @@ from colorizer.figures import (
     write_png,
 )
 from colorizer.files import read_metrics, read_series, replacing
-from colorizer.metrics import MetricParams
+from colorizer.metrics import MetricParams, beyond
 from colorizer.params import PARAMS_FILE, Section, read_section
 from colorizer.splits import Split, open_split
 
@@ -61,7 +61,7 @@ def validation_figures(
         predicted, targets = predictions[chosen], validation.rgb[chosen]
         rows = {"gray": validation.gray[chosen], "prediction": predicted, "target": targets}
         names = [Path(validation.names[index]).stem for index in chosen]
-        off = np.abs(predicted.astype(int) - targets.astype(int)) >= margin
+        off = beyond(predicted, targets, margin)
         shares = [
             f"{values:.0%} of values\n{pixels:.0%} of pixels"
             for values, pixels in zip(
