@@ -107,8 +107,8 @@ def select(rows: Sequence[Row], model: str, measured_on: str) -> list[Row]:
 def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
     """What the rows say, in Markdown."""
     measured = {model: select(rows, model, WHOLE["val"]) for model in models}
-    # Timed again and again between the runs: one timing on a shared machine may be far off.
-    timings = sorted({float(row["reference_epoch"]) for row in rows})
+    # Timed again and again between these runs: one timing on a shared machine may be far off.
+    timings = sorted({float(row["reference_epoch"]) for some in measured.values() for row in some})
     reference = REFERENCE_EPOCHS * statistics.median(timings)
     steps: list[list[str]] = []
     before: Changes = {}
