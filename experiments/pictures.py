@@ -1,4 +1,8 @@
-"""Draw two sets of predictions side by side, where the second is worst, middling and best."""
+"""Draw two sets of predictions side by side, where the second is worst, middling and best.
+
+Prints the margin error of each and those of its channels: of pictures, so that a value 11.5 levels
+off may be rounded to 12, and all a little higher than the metric.
+"""
 
 import argparse
 from pathlib import Path
@@ -26,6 +30,14 @@ def margin_errors(pictures: np.ndarray, targets: np.ndarray, margin: int) -> np.
     )
 
 
+def channel_errors(pictures: np.ndarray, targets: np.ndarray, margin: int) -> list[float]:
+    """Share of values of red, of green and of blue that are `margin` levels off or more."""
+    return [
+        float(margin_errors(pictures[..., channel], targets[..., channel], margin).mean())
+        for channel in range(3)
+    ]
+
+
 def extremes(errors: np.ndarray, each: int) -> np.ndarray:
     """Indices of the largest errors, those around the median and the smallest: 3 * each."""
     order = np.argsort(-errors, kind="stable")
@@ -47,6 +59,12 @@ def main() -> None:
     errors = {
         name: margin_errors(pictures, split.rgb, margin) for name, pictures in predictions.items()
     }
+    for name, pictures in predictions.items():
+        red, green, blue = channel_errors(pictures, split.rgb, margin)
+        print(
+            f"{name}, as pictures: {margin}-margin error {errors[name].mean():.4f}, "
+            f"of red {red:.4f}, green {green:.4f}, blue {blue:.4f}"
+        )
     chosen = extremes(errors[given.second.stem], EACH)
     rows = {"gray": split.gray[chosen]}
     rows |= {name.replace("_", " "): pictures[chosen] for name, pictures in predictions.items()}

@@ -6,7 +6,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from experiments import pictures
-from experiments.pictures import extremes, margin_errors
+from experiments.pictures import channel_errors, extremes, margin_errors
 
 
 def test_a_picture_s_error_is_the_share_of_its_values():
@@ -14,6 +14,7 @@ def test_a_picture_s_error_is_the_share_of_its_values():
     prediction = target.copy()
     prediction[1, 0, 0] = (12, 11, 255)
     assert margin_errors(prediction, target, 12).tolist() == [0, 2 / 12]
+    assert channel_errors(prediction, target, 12) == [1 / 8, 0, 1 / 8]
 
 
 def test_the_extremes_are_the_worst_the_middling_and_the_best():
