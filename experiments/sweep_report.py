@@ -177,6 +177,8 @@ class Difference(NamedTuple):
             one = f"{moved} with the one seed that both have ({self.seeds[0]})"
             if self.is_certain:
                 return f"{one}, more than three times the largest deviation over seeds"
+            if self.noise == math.inf:
+                return f"{one}: what is noise is not known"
             return f"{one}: cannot be told from noise"
         said = f"seeds {', '.join(self.seeds)}"
         if self.is_certain:
@@ -231,12 +233,12 @@ def answer(comparison: Comparison, points: Points, published: Mapping[str, Row])
 
 
 def _beside(found: Difference, published: float) -> str:
-    if not found.is_certain:
+    if found.is_certain and (found.mean < 0) != (published < 0):
+        return f"**this contradicts the report**, which has {published:+.4f}"
+    if not found.is_certain and found.noise < math.inf:
         within = abs(published) <= found.noise
         return f"the report's {published:+.4f} is {'within' if within else 'beyond'} that noise"
-    if (found.mean < 0) == (published < 0):
-        return f"the report has {published:+.4f}"
-    return f"**this contradicts the report**, which has {published:+.4f}"
+    return f"the report has {published:+.4f}"
 
 
 def report(
