@@ -196,7 +196,7 @@ def run(start: Callable[..., subprocess.Popen[str]]) -> Run:
 
     def command(*words: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
         process = start(*words)
-        said, complained = process.communicate(timeout=300)
+        said, complained = process.communicate(timeout=600)
         assert (process.returncode == 0) == succeeds, said + complained
         return subprocess.CompletedProcess(words, process.returncode, said, complained)
 

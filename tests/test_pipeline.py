@@ -92,7 +92,7 @@ def test_experiments_give_the_same_bytes_wherever_they_run(built, run):
     for name in ("queued-1", "queued-2"):
         run("dvc", "exp", "run", "--queue", *seed, "--name", name)
     run("dvc", "queue", "start", "--jobs", "2")
-    ends = time.monotonic() + 120
+    ends = time.monotonic() + 300
     while "Success" not in (states := queue_states(run)) or set(states) != {"Success"}:
         assert time.monotonic() < ends, states
         assert "Failed" not in states
@@ -115,7 +115,7 @@ def queue_states(run: Run) -> list[str]:
 def test_a_pipeline_killed_while_training_goes_on(built, run, start, command):
     run("sed", "-i", "s/epochs: 3/epochs: 60/; s/patience: 5/patience: 60/", "params.yaml")
     process = start(*command)
-    ends = time.monotonic() + 60
+    ends = time.monotonic() + 300
     while not (built / "models/colorizer.checkpoint").exists():
         assert process.poll() is None
         assert time.monotonic() < ends

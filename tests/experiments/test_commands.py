@@ -22,5 +22,5 @@ def test_says_what_was_printed_where_nothing_was_complained():
 
 def test_does_not_wait_for_what_a_command_leaves_running():
     began = time.monotonic()
-    assert command("sh", "-c", "sleep 20 & echo started") == "started\n"
-    assert time.monotonic() - began < 10
+    assert command("sh", "-c", "sleep 120 & echo started") == "started\n"
+    assert time.monotonic() - began < 60

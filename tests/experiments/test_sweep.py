@@ -167,7 +167,7 @@ def test_what_fails_runs_twice_and_is_named_and_what_is_killed_goes_on(project, 
         if inside and int(process.name) != os.getpid():
             os.kill(int(process.name), signal.SIGKILL)
 
-    out, error = start(project, environment, "three", "--jobs", "2").communicate(timeout=200)
+    out, error = start(project, environment, "three", "--jobs", "2").communicate(timeout=600)
     assert ran(environment) == ["13", "13", "2", "2", "4"]  # the first 2 was killed
     assert experiments(project, environment) == {f"tiny-three-kernels_{n}-5" for n in (2, 4)}
     assert "2 of 3 runs are here" in out
@@ -186,7 +186,7 @@ def test_what_fails_runs_twice_and_is_named_and_what_is_killed_goes_on(project, 
     # What was collected counts, though its experiments are gone.
     subprocess.run(["dvc", "exp", "remove", "--all-commits"], cwd=project, env=environment)
     subprocess.run(["dvc", "queue", "remove", "--all"], cwd=project, env=environment)
-    start(project, environment, "three", "--jobs", "1").communicate(timeout=200)
+    start(project, environment, "three", "--jobs", "1").communicate(timeout=600)
     assert ran(environment) == ["13"] * 4 + ["2", "2", "4"]
     assert len(read_rows(project / "results/runs_of_sweeps.csv")) == 2
 
@@ -199,14 +199,14 @@ def test_two_clones_share_a_sweep_and_run_nothing_twice(project, environment, tm
     taking = environment | {"NAP": "3"}
     words = ("five", "--jobs", "1", "--share", "origin")
     for process in [start(folder, taking, *words) for folder in folders]:
-        assert process.wait(timeout=300) == 0, process.stderr.read()
+        assert process.wait(timeout=600) == 0, process.stderr.read()
     assert ran(environment) == ["1", "2", "3", "4", "5"]
     both = [experiments(folder, environment) for folder in folders]
     assert all(both)
     assert not both[0] & both[1]
 
     for folder in folders:  # again: what the other one finished is taken, nothing runs
-        assert start(folder, taking, *words).wait(timeout=100) == 0
+        assert start(folder, taking, *words).wait(timeout=600) == 0
         assert experiments(folder, environment) == both[0] | both[1]
     assert len(ran(environment)) == 5
 

@@ -48,7 +48,7 @@ def start(stage: str, *paths: str, **options: object) -> subprocess.Popen[str]:
 
 def finish(stage: str, *paths: str, **options: object) -> tuple[int, str, str]:
     process = start(stage, *paths, **options)
-    said, complained = process.communicate(timeout=120)
+    said, complained = process.communicate(timeout=300)
     return process.returncode, said, complained
 
 
@@ -86,7 +86,7 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes():
     while kills < KILLS:
         remove_outputs()
         process = start("train", *PATHS["train"])
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 300
         # At any moment: while it starts, or some time after its first epoch here.
         before = checkpoint_time()
         while moments.random() < 0.99 and process.poll() is None and checkpoint_time() == before:
@@ -128,7 +128,7 @@ def interrupt_training(number: signal.Signals) -> tuple[int, str]:
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
-    _, complained = process.communicate(timeout=60)
+    _, complained = process.communicate(timeout=300)
     return process.returncode, complained
 
 
