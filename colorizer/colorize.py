@@ -17,8 +17,8 @@ MODEL = Path("models/colorizer.safetensors")  # where the pipeline puts it
 # How often the side that a network learnt goes into the longer side of what it sees at most.
 LONGEST = 4
 # Of the guided filter: the pixels around each, of what the network sees, and how small a variance
-# of their gray is no edge. Chosen by python -m experiments.full_size, by eye: wider squares have up
-# to 1% fewer errors there, but what is small, such as an eye, takes the color around it.
+# of their gray is no edge. Chosen by python -m experiments.full_size, by eye: wider squares have
+# about 1% fewer errors there, but what is small, such as an eye, takes the color around it.
 RADIUS, NO_EDGE = 2, 0.01
 ROWS = 256  # that are composed at once, which bounds memory
 

@@ -3,7 +3,7 @@
 Each model predicts chroma at the size that it learnt, which is brought up bilinearly, or along the
 edges of luma, as `python -m colorizer` does; a plain network, which takes any size, also at full
 size, as tiles that overlap would. Prints the margin errors of each and, for the choice of its two
-numbers, of the guided filter with others; draws the photographs.
+numbers, of the guided filter with others; draws the middle of the photographs.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from experiments.pictures import margin_errors
 from stages.sample import PHOTOS
 
 RADII, NO_EDGES = (1, 2, 4, 8), (0.001, 0.003, 0.01, 0.03, 0.1)
-DPI = 100
+DPI = 70
 
 Way = tuple[str, np.ndarray]
 
@@ -60,6 +60,13 @@ def ways(network: Colorizer, gray: np.ndarray, learnt_size: tuple[int, int]) -> 
 def guided_by(radius: int, no_edge: float) -> str:
     """The name of guided filtering with these numbers."""
     return f"guided, radius {radius}, no edge {no_edge}"
+
+
+def middle(picture: np.ndarray) -> np.ndarray:
+    """The square in the middle, of (H, W) or (H, W, 3), with a quarter of the shorter side."""
+    side = min(picture.shape[:2]) // 4
+    top, left = ((length - side) // 2 for length in picture.shape[:2])
+    return picture[top : top + side, left : left + side]
 
 
 def without_slope(chroma: Tensor) -> Tensor:
@@ -84,14 +91,16 @@ def main() -> None:
     for name, target in tqdm(targets.items(), desc="full size", unit="photo"):
         for way, rgb in ways(network, grays[name], learnt_size):
             errors.setdefault(way, []).append(margin_errors(rgb[None], target[None], margin)[0])
-            if way == chosen or not way.startswith("guided"):
-                drawn.setdefault(way, []).append(rgb)
+            kind = way.partition(",")[0]
+            if way == chosen or kind != "guided":
+                drawn.setdefault(kind, []).append(rgb)
     header = ["way", *targets, "mean"]
     cells = [
         [way, *(f"{error:.4f}" for error in (*some, mean(some)))] for way, some in errors.items()
     ]
     print(table(f"The {margin}-margin error of {given.model}:", header, cells))
     rows = {"gray": [*grays.values()]} | drawn | {"target": [*targets.values()]}
+    rows = {name: [*map(middle, pictures)] for name, pictures in rows.items()}
     with replacing(given.figure) as (partial,):
         write_png(partial, picture_figure(chosen, rows, [*targets]), DPI)
 
