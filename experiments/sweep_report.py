@@ -541,7 +541,12 @@ def _overlaid(lines: Mapping[str, Sequence[Row]], x: str, y: str) -> Figure:
     axes = figure.add_subplot(xlabel=named.get(x, x), ylabel=named.get(y, y))
     for label, rows in lines.items():
         axes.plot(column(rows, x), column(rows, y), label=label)
-    axes.grid(alpha=0.3)
+    if x == "epoch":
+        # Ratios, so that a network that learns nothing does not press the others together.
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:.2g}")
+        axes.yaxis.set_minor_formatter("{x:.2g}")
+    axes.grid(which="both", alpha=0.3)
     axes.legend(fontsize=8)
     return figure
 
