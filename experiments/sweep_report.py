@@ -452,28 +452,39 @@ def _against_table(points: Points) -> Iterator[str]:
         yield f"- {sweep}: {len(lost)} of {len(of_sweep)}{f': {names}' if few else ''}"
 
 
+def _recipes(points: Points) -> Iterator[tuple[list[str], list[Row]]]:
+    """Points that are the same but for their seeds, and the rows of all their seeds, once each."""
+    groups: list[tuple[list[str], dict[str, Row]]] = []
+    for point, rows in points.items():
+        by_params = {row["params"]: row for row in rows}  # seeds are among the params
+        same = [group for group in groups if group[1].keys() & by_params.keys()]
+        for group in same:
+            groups.remove(group)
+            by_params |= group[1]
+        groups.append(([*(name for names, _ in same for name in names), point], by_params))
+    yield from ((names, [*rows.values()]) for names, rows in groups)
+
+
 def _far_off(runs: Sequence[Run], points: Points, published: Mapping[str, Row]) -> Iterator[str]:
     rates = {f"{run.sweep}/{run.point}": run.changes.get(GRID[0]) for run in runs}
-    compared = {
-        point: rows
-        for point, rows in points.items()
-        if point in published
-        and published[point]["margin_error"]
-        and rates.get(point) != NEVER_STOPPED
-    }
+    compared = {}
+    for names, rows in _recipes(points):
+        known = [name for name in names if name in published and published[name]["margin_error"]]
+        if known and rates.get(known[0]) != NEVER_STOPPED:
+            compared[", ".join(names)] = (rows, float(published[known[0]]["margin_error"]))
     if not compared:
         return
     yield "\n## Against what the report published\n"
     off = []
-    for point, rows in compared.items():
-        theirs = float(published[point]["margin_error"])
+    for what, (rows, theirs) in compared.items():
         errors = column(trained(rows), "margin_error")
         if not errors:
-            off.append(f"- {point}: diverged here, published {theirs:.4f}")
+            off.append(f"- {what}: diverged here, published {theirs:.4f}")
         elif abs(statistics.mean(errors) - theirs) > FAR_OFF:
-            off.append(f"- {point}: {spread(errors, 4)} here, published {theirs:.4f}")
+            seeds = f"{len(errors)} seeds, {min(errors):.4f} to {max(errors):.4f}"
+            off.append(f"- {what}: {spread(errors, 4)} here ({seeds}), published {theirs:.4f}")
     yield (
-        f"Of {len(compared)} points with the report's recipe that it has an error for (without "
+        f"Of {len(compared)} networks with the report's recipe that it has an error for (without "
         f"learning rate {NEVER_STOPPED}), {len(off) or 'none'} "
         f"{'is' if len(off) < 2 else 'are'} more than {FAR_OFF} off{':' if off else '.'}\n"
     )

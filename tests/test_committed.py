@@ -8,6 +8,8 @@ import subprocess
 import pytest
 from ruamel.yaml import YAML
 
+from experiments.rows import Row, read_rows, spread
+from experiments.sweep_report import PUBLISHED_FILE
 from tests.conftest import REPOSITORY
 
 LOCK = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.lock")["stages"]
@@ -86,6 +88,21 @@ def test_the_readme_shows_what_the_ablation_found(model):
     cells = [cell.strip(" *") for cell in shown.split("|")[2:-1]]
     mse, psnr, time = (value.split(" ± ")[0] for value in (mse, psnr, time))
     assert cells == [error, mse, psnr, time]
+
+
+def test_the_readme_shows_what_the_sweeps_found():
+    results = REPOSITORY / "experiments/results/faces/runs_of_sweeps.csv"
+    points: dict[str, list[Row]] = {}
+    for row in read_rows(results):
+        points.setdefault(f"{row['sweep']}/{row['point']}", []).append(row)
+    published_rows = read_rows(REPOSITORY / PUBLISHED_FILE)
+    known = {f"{row['sweep']}/{row['point']}": row for row in published_rows}
+    shown = re.findall(r"^\| [^|]*`(\w+/[\w.-]+)` \| (.*?) \| (.*?) \|$", README, re.MULTILINE)
+    assert len(shown) > 10
+    for point, published, found in shown:
+        assert published == (known[point]["margin_error"] or "diverged" if point in known else "")
+        errors = [float(row["margin_error"]) for row in points[point] if row["diverged"] == "0"]
+        assert found == (spread(errors, 4) if errors else "diverged")
 
 
 def test_every_param_is_listed_with_its_value():

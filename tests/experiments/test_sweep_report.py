@@ -30,7 +30,7 @@ SEEDS = (483, 484, 485)
 
 @pytest.fixture(scope="module")
 def runs() -> list[Run]:
-    sweeps = (*SWEEPS, "proposals")
+    sweeps = (*SWEEPS, "luck", "proposals")
     return [run for name in sweeps for run in read_sweep(REPOSITORY / SWEEPS_FILE, name, "faces")]
 
 
@@ -41,6 +41,7 @@ def row(place: str, seed: int, error: float, **others: str) -> Row:
         "sweep": sweep,
         "point": point,
         "seed": str(seed),
+        "params": f"of {place} {seed}",
         "commit": "abcdef0123",
         "machine": "x86_64",
         "queued": "",
@@ -181,9 +182,12 @@ def test_points_far_off_what_was_published_are_listed(runs):
     ]
     published = read_rows(REPOSITORY / PUBLISHED_FILE)
     text = report("faces", runs, rows, set(), published, [])
-    assert "\nOf 3 points with the report's recipe" in text
+    assert "\nOf 3 networks with the report's recipe" in text
     assert "2 are more than 0.005 off:" in text
-    assert "\n- seeds/conv2_kernels8: 0.2262 ± 0.0002 here, published 0.2321" in text
+    assert (
+        "\n- seeds/conv2_kernels8: 0.2262 ± 0.0002 here (3 seeds, 0.2260 to 0.2264), published"
+        in text
+    )
     assert "\n- seeds/conv1: diverged here, published 0.2484" in text
     assert "- seeds/conv2_kernels2" not in text
 
@@ -193,6 +197,22 @@ def test_points_far_off_what_was_published_are_listed(runs):
         "| diverged |  |  |  | 1 |  |  | diverged |  |"
     )
     assert lines["| conv_layers_2-kernels_8-learning_rate_0.01"].endswith("|  |  |  |  |  |")
+
+
+def test_points_of_one_recipe_are_held_against_what_was_published_together(runs):
+    again, further = "l2/weight_decay_0.0", "luck/conv4_kernels4"
+    rows = [
+        *rows_of("seeds/conv4_kernels4", 0.25, 0.26),
+        row(again, 483, 0.25, params="of seeds/conv4_kernels4 483"),
+        row(further, 484, 0.26, params="of seeds/conv4_kernels4 484"),
+        row(further, 486, 0.24),
+    ]
+    text = report("faces", runs, rows, set(), read_rows(REPOSITORY / PUBLISHED_FILE), [])
+    assert "\nOf 1 networks" in text
+    assert (
+        f"\n- seeds/conv4_kernels4, {again}, {further}: 0.2500 ± 0.0100 here "
+        "(3 seeds, 0.2400 to 0.2600), published 0.2618"
+    ) in text
 
 
 def test_sections_without_rows_are_left_out(runs):
