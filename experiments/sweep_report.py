@@ -149,13 +149,15 @@ def wall_time(rows: Sequence[Row]) -> timedelta:
     return total
 
 
-def largest_deviation(points: Points) -> float:
-    """The largest standard deviation of the margin error over seeds; infinite where none is known.
+def deviation(point: str, points: Points) -> float:
+    """The standard deviation of a point's margin error over seeds; infinite where it has but one.
 
-    A difference is then never told from noise.
+    Seeds of points that are the same but for them count, too. A difference of one seed from what
+    has one seed is then never told from noise.
     """
-    errors = [column(trained(rows), "margin_error") for rows in points.values()]
-    return max((statistics.stdev(some) for some in errors if len(some) > 1), default=math.inf)
+    (rows,) = (rows for names, rows in _recipes(points) if point in names)
+    errors = column(trained(rows), "margin_error")
+    return statistics.stdev(errors) if len(errors) > 1 else math.inf
 
 
 class Difference(NamedTuple):
@@ -176,7 +178,7 @@ class Difference(NamedTuple):
         if len(self.seeds) == 1:
             one = f"{moved} with the one seed that both have ({self.seeds[0]})"
             if self.is_certain:
-                return f"{one}, more than three times the largest deviation over seeds"
+                return f"{one}, more than three times the deviation over seeds"
             if self.noise == math.inf:
                 return f"{one}: what is noise is not known"
             return f"{one}: cannot be told from noise"
@@ -188,10 +190,10 @@ class Difference(NamedTuple):
         return f"no difference larger than seed noise ({least:+.4f} to {most:+.4f}; {said})"
 
 
-def difference(of: Sequence[Row], against: Sequence[Row], deviation: float) -> Difference | None:
+def difference(of: Sequence[Row], against: Sequence[Row], of_seeds: float) -> Difference | None:
     """How margin errors of runs that did not diverge differ, seed by seed; None without a pair.
 
-    `deviation` is the largest over seeds of any point.
+    `of_seeds` is the standard deviation of the other point's over seeds.
     """
     theirs = {row["seed"]: float(row["margin_error"]) for row in against}
     differences = {
@@ -203,7 +205,7 @@ def difference(of: Sequence[Row], against: Sequence[Row], deviation: float) -> D
         return None
     count, values = len(differences), [*differences.values()]
     if count == 1:
-        return Difference([*differences], values[0], 3 * deviation)
+        return Difference([*differences], values[0], 3 * of_seeds)
     quantile = T_QUANTILES.get(count, T_QUANTILES[max(T_QUANTILES)])
     noise = quantile * statistics.stdev(values) / math.sqrt(count)
     return Difference([*differences], statistics.mean(values), noise)
@@ -220,7 +222,7 @@ def answer(comparison: Comparison, points: Points, published: Mapping[str, Row])
         if (lost := [row for row in rows if row["diverged"] != "0"])
     ]
     if trained(of) and trained(against):
-        found = difference(trained(of), trained(against), largest_deviation(points))
+        found = difference(trained(of), trained(against), deviation(comparison.against, points))
         said.append(str(found or "no seed in common"))
         theirs = [
             float(row["margin_error"])
@@ -414,15 +416,13 @@ def _answers(points: Points, published: Mapping[str, Row]) -> Iterator[str]:
                 f"- **{question}.** {'. '.join(text[0].upper() + text[1:] for text in said)}."
             )
     if lines:
-        deviation = largest_deviation(points)
-        noise = f"it is {deviation:.4f}" if deviation < math.inf else "no point has two seeds"
         yield "\n## What the settings do to the margin error\n"
         yield (
             "Runs are compared seed by seed. In brackets: the 95% interval of the mean difference, "
             "by Student's t; where it holds 0, the difference is not larger than seed noise. About "
             "one such interval in twenty misses by chance. One seed gives no interval: its "
-            "difference is held against three times the largest standard deviation over the seeds "
-            f"of a point ({noise}).\n"
+            "difference is held against three times the standard deviation, over seeds, of what it "
+            "is compared with.\n"
         )
         yield from lines
 
