@@ -77,10 +77,15 @@ def medians(pairs: Sequence[Mapping[str, tuple[float, ...]]], which: int) -> str
     )
 
 
+def timed_epochs(arguments: list[str]) -> tuple[list[float], Cost]:
+    """Seconds of the epochs of a loop that are counted, and what all of it cost."""
+    cost = measure(["-m", "benchmarks.epoch", *arguments], ROOT)
+    return json.loads(cost.output)["seconds"][1:], cost
+
+
 def epoch_cost(arguments: list[str]) -> tuple[float, float, float]:
     """Median seconds of the counted epochs, peak memory in MB, thousands of page faults a run."""
-    cost = measure(["-m", "benchmarks.epoch", *arguments], ROOT)
-    seconds = json.loads(cost.output)["seconds"][1:]
+    seconds, cost = timed_epochs(arguments)
     return statistics.median(seconds), cost.anonymous / 1e6, cost.faults / 1e3
 
 

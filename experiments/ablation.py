@@ -23,7 +23,7 @@ from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from benchmarks.measure import measure
-from benchmarks.run import prepare, stage_cost, table
+from benchmarks.run import prepare, stage_cost, table, timed_epochs
 from colorizer.errors import one_line_errors
 from colorizer.files import read_series, write_text
 from colorizer.params import PARAMS_FILE
@@ -74,8 +74,8 @@ def write_params(changes: Changes, file: Path) -> None:
 
 def reference_epoch(raw: Path) -> float:
     """Seconds of an epoch of the report's way of working, with its best network."""
-    cost = measure(["-m", "benchmarks.epoch", "reference", str(raw), *REFERENCE], Path.cwd())
-    return float(json.loads(cost.output)["seconds"][-1])
+    (seconds,), _ = timed_epochs(["reference", str(raw.resolve()), *REFERENCE])
+    return seconds
 
 
 def train_and_measure(

@@ -5,7 +5,6 @@ took: one recipe, so that the report's loop would take as many.
 """
 
 import argparse
-import json
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,8 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.measure import measure
-from benchmarks.run import spread, table, title
+from benchmarks.run import spread, table, timed_epochs, title
 from colorizer.errors import InputError, one_line_errors
 from experiments.identity import RUNS_FILE
 from experiments.rows import Row, read_rows
@@ -40,11 +38,10 @@ def epochs_of(rows: Sequence[Row], runs: Sequence[Run]) -> Counter[Network]:
 
 def seconds_of(raw: Path, network: Network) -> list[float]:
     """Seconds of epochs of the report's way of working."""
-    words = map(
-        str, ("reference", raw, *network, 0, 1, TIMED)
-    )  # no batch norm; threads are its own
-    cost = measure(["-m", "benchmarks.epoch", *words], Path.cwd())
-    return list(json.loads(cost.output)["seconds"][1:])
+    # No batch norm; one thread, of which the report's loop does not take notice.
+    words = ["reference", str(raw.resolve()), *map(str, (*network, 0, 1, TIMED))]
+    seconds, _ = timed_epochs(words)
+    return seconds
 
 
 def comparison(
