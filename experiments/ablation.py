@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.measure import measure
 from benchmarks.run import prepare, stage_cost, table, timed_epochs
+from colorizer.device import available_device, processor
 from colorizer.errors import one_line_errors
 from colorizer.files import read_series, write_text
 from colorizer.params import PARAMS_FILE
@@ -32,6 +33,7 @@ from experiments.identity import of_run
 from experiments.models import MODELS_FILE, Changes, named_models
 from experiments.rows import Row, column, read_rows, spread, write_rows
 
+ABLATION_FILE = "ablation.md"
 REPORT = "report_best"
 CHECKED = (REPORT, "ours_small", "ours_best")
 HELD_OUT_EVERY = 5
@@ -44,7 +46,7 @@ REFERENCE_HOLDS = 300  # seconds: then it is timed again, since machines are sha
 MARGINS = (4, 6, 8, 12, 16, 24, 32)
 KEYS = ("model", "seed", "measured_on", "code", "params")
 MEASURES = ("epochs", "seconds", "reference_epoch", "margin_error", "mse", "psnr", "ssim")
-COLUMNS = (*KEYS, *MEASURES, *(f"error_{margin}" for margin in MARGINS))
+COLUMNS = (*KEYS, "machine", *MEASURES, *(f"error_{margin}" for margin in MARGINS))
 
 
 def hold_out(raw: Path, folder: Path) -> None:
@@ -104,8 +106,15 @@ def select(rows: Sequence[Row], model: str, measured_on: str) -> list[Row]:
     return sorted(wanted, key=lambda row: int(row["seed"]))
 
 
-def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
-    """What the rows say, in Markdown."""
+def tables(data: str, rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
+    """What the rows of a data set say, in Markdown."""
+    seeds = sorted({int(row["seed"]) for row in rows})
+    processors = sorted({row["machine"] for row in rows})
+    yield (
+        f"# From the report's best network to ours, on {data}\n\n"
+        f"Mean ± standard deviation. Seeds: {', '.join(map(str, seeds))}. "
+        f"Processors: {', '.join(processors)}."
+    )
     measured = {model: select(rows, model, WHOLE["val"]) for model in models}
     # Timed again and again between these runs: one timing on a shared machine may be far off.
     timings = sorted({float(row["reference_epoch"]) for some in measured.values() for row in some})
@@ -162,9 +171,9 @@ def tables(rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
     )
 
 
-def write_tables(results: Path, rows: Sequence[Row], models: dict[str, Changes]) -> None:
+def write_tables(results: Path, data: str, rows: Sequence[Row], models: dict[str, Changes]) -> None:
     """Write ablation.md."""
-    write_text(results / "ablation.md", "\n".join(tables(rows, models)).lstrip() + "\n")
+    write_text(results / ABLATION_FILE, "\n".join(tables(data, rows, models)) + "\n")
 
 
 def main() -> None:
@@ -188,13 +197,14 @@ def main() -> None:
                 of = of_run(changes)
                 keys = {split: (model, str(seed), name, *of) for split, name in splits.items()}
                 runs.append((changes, splits, keys))
+    machine = processor(available_device())
     wanted = {key for *_, keys in runs for key in keys.values()}
     rows = [row for row in read_rows(runs_file) if tuple(row[key] for key in KEYS) in wanted]
     done = {tuple(row[key] for key in KEYS) for row in rows}
     missing = [run for run in runs if not done >= {*run[2].values()}]
     if not missing:
         print(f"{runs_file}: all of {len(runs)} runs are there")
-        write_tables(given.results, rows, models)
+        write_tables(given.results, given.raw.name, rows, models)
         return
     with TemporaryDirectory() as folder:
         whole, reduced = Path(folder, "whole"), Path(folder, "reduced")
@@ -212,10 +222,11 @@ def main() -> None:
                 seconds, timed = round(reference_epoch(given.raw), 2), time.monotonic()
             measured = train_and_measure(whole if splits is WHOLE else reduced, changes, [*keys])
             for key, values in zip(keys.values(), measured, strict=True):
-                row = dict(zip(KEYS, key, strict=True)) | values | {"reference_epoch": seconds}
+                told = {"machine": machine, "reference_epoch": seconds}
+                row = dict(zip(KEYS, key, strict=True)) | values | told
                 rows.append({name: str(row[name]) for name in COLUMNS})
             write_rows(runs_file, COLUMNS, rows)
-            write_tables(given.results, rows, models)
+            write_tables(given.results, given.raw.name, rows, models)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Measure a network whose batch norm uses the pictures at hand, with more or fewer at hand.
+"""Measure networks whose batch norm uses the pictures at hand, with more or fewer at hand.
 
 So the report validated, 16 at once. What such a network answers for a photograph, and so its error,
-depends on what else is in the batch.
+depends on what else is in the batch. Of several networks, such as those of several seeds, mean and
+standard deviation are told.
 """
 
 import argparse
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from benchmarks.run import table
 from colorizer.device import set_up_processor
@@ -21,6 +23,7 @@ from colorizer.network import load_network
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.prediction import predict
 from colorizer.splits import open_split
+from experiments.rows import spread
 
 AT_HAND = (8, 16, 32, 64)  # the pipeline validates with 32
 
@@ -40,24 +43,36 @@ def margin_errors(
         yield count, totals.margin_errors[0]
 
 
+def _load(model: Path) -> nn.Module:
+    network = load_network(model)
+    if not network.params.batch_norm or network.params.running_averages:
+        raise InputError(
+            f"{model}: does not normalise by the pictures at hand; should have been trained "
+            "with model.batch_norm true and model.running_averages false"
+        )
+    return network
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path, help="of model.batch_norm without running_averages")
+    parser.add_argument(
+        "models", nargs="+", type=Path, help="of model.batch_norm without running_averages"
+    )
     parser.add_argument("split", type=Path, help="prepared split, such as data/prepared/val")
     given = parser.parse_args()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
     set_up_processor(os.cpu_count() or 1)
-    network = load_network(given.model)
-    if not network.params.batch_norm or network.params.running_averages:
-        raise InputError(
-            f"{given.model}: does not normalise by the pictures at hand; should have been trained "
-            "with model.batch_norm true and model.running_averages false"
-        )
+    networks = [_load(model) for model in given.models]
     split = open_split(given.split)
     gray, rgb = (torch.from_numpy(some[:]) for some in (split.gray, split.rgb))
-    rows = [[count, f"{error:.4f}"] for count, error in margin_errors(network, gray, rgb, margin)]
-    print(table(f"{given.model} on {given.split}:", ["at hand", f"{margin}-margin error"], rows))
+    errors: dict[int, list[float]] = {count: [] for count in AT_HAND}
+    for network in tqdm(networks, desc="networks", unit="network"):
+        for count, error in margin_errors(network, gray, rgb, margin):
+            errors[count].append(error)
+    said = "1 network" if len(networks) == 1 else f"{len(networks)} networks"
+    rows = [[count, spread(some, 4)] for count, some in errors.items()]
+    print(table(f"{said} on {given.split}:", ["at hand", f"{margin}-margin error"], rows))
 
 
 if __name__ == "__main__":

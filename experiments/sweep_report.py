@@ -10,10 +10,12 @@ from typing import NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator
 
 from benchmarks.run import table, title
 from colorizer.figures import CURVE_INCHES, write_png
 from colorizer.files import replacing, write_text
+from experiments.ablation import ABLATION_FILE
 from experiments.rows import Row, column, read_rows, spread
 from experiments.sweeps import Run
 
@@ -24,12 +26,14 @@ NEVER_STOPPED = 0.0001  # the learning rate whose run the report ended before it
 FAR_OFF = 0.005  # of a margin error, from what was published
 NAMED = 6  # points of a sweep at most that are listed: of more their number tells
 DPI = 100
+SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # that a logarithmic axis is marked at
 # Charts by the name of their file, and what they show.
 CHARTS = {
     "grid": "Margin error of the grid",
     "learning_seeds": "Learning curves of sweep seeds, its first seed",
+    "margins_seeds": "Margin curves of sweep seeds, its first seed, less that of the best",
     "learning_grid": "Learning curves of the grid at learning rate 0.1",
-    "margin_curves": "Margin curves of sweep seeds, its first seed",
+    "margins_grid": "Margin curves of the grid at learning rate 0.1, less that of the best",
 }
 GRID = ("train.learning_rate", "model.conv_layers", "model.kernels")
 # Of Student's t, 97.5%, by the number of differences. With more it is less: an interval that
@@ -52,6 +56,7 @@ BEST = "proposals/as_it_was"
 QUESTIONS = {
     "Conv layers": [
         Comparison("1 instead of 2 with 8 kernels", "seeds/conv1", AT_8),
+        Comparison("4 instead of 2, 2 kernels", "seeds/conv4_kernels2", "seeds/conv2_kernels2"),
         Comparison("4 instead of 2, 4 kernels", "seeds/conv4_kernels4", "seeds/conv2_kernels4"),
         Comparison("4 instead of 2, 8 kernels", "seeds/conv4_kernels8", AT_8),
     ],
@@ -315,7 +320,6 @@ def figures(
     runs: Sequence[Run], rows: Sequence[Row], histories: Sequence[Row], curves: Sequence[Row]
 ) -> dict[str, Figure]:
     """The charts that there are rows for, by name."""
-    present = {row["name"] for row in rows}
     seeds = [run for run in runs if run.sweep == "seeds"]
     first = {run.name: run.point for run in seeds if run.seed == seeds[0].seed}
     grid = {
@@ -324,21 +328,60 @@ def figures(
         if run.sweep == "grid" and run.changes[GRID[0]] == 0.1
     }
     drawn = {}
-    if any(run.name in present for run in runs if run.sweep == "grid"):
+    if any(row["sweep"] == "grid" for row in rows):
         drawn["grid"] = grid_figure(*grid_errors(runs, rows))
-    for name, lines, series, x, y in (
-        ("learning_seeds", first, histories, "epoch", "val_margin_error"),
-        ("learning_grid", grid, histories, "epoch", "val_margin_error"),
-        ("margin_curves", first, curves, "margin", "network"),
-    ):
-        of_runs: dict[str, list[Row]] = {}
-        for row in series:
-            if row["name"] in lines and row["name"] in present:
-                of_runs.setdefault(row["name"], []).append(row)
-        if of_runs:
-            labelled = {lines[run].replace("_", " "): some for run, some in of_runs.items()}
-            drawn[name] = _overlaid(labelled, x, y)
+    for name, labels in (("seeds", first), ("grid", grid)):
+        errors = {
+            labels[row["name"]].replace("_", " "): (row["name"], float(row["margin_error"]))
+            for row in rows
+            if row["name"] in labels
+        }
+        learning = {label: _of(run, histories) for label, (run, _) in errors.items()}
+        margins = {label: _of(run, curves) for label, (run, _) in errors.items()}
+        if any(learning.values()):
+            drawn[f"learning_{name}"] = learning_figure(learning)
+        if any(margins.values()):
+            best = min(errors, key=lambda label: errors[label][1])
+            drawn[f"margins_{name}"] = margins_figure(margins, best)
     return drawn
+
+
+def _of(run: str, rows: Sequence[Row]) -> list[Row]:
+    return [row for row in rows if row["name"] == run]
+
+
+def learning_figure(histories: Mapping[str, Sequence[Row]]) -> Figure:
+    """Overlay validation margin errors over epochs, a line for each label."""
+    figure = Figure(CURVE_INCHES, layout="constrained")
+    axes = figure.add_subplot(xlabel="epoch", ylabel="validation margin error")
+    for label, rows in histories.items():
+        axes.plot(column(rows, "epoch"), column(rows, "val_margin_error"), label=label)
+    # Ratios, so that a network that learns nothing does not press the others together.
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:.2g}")
+    axes.yaxis.set_minor_formatter("{x:.2g}")
+    axes.grid(which="both", alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def margins_figure(curves: Mapping[str, Sequence[Row]], best: str) -> Figure:
+    """Overlay margin curves less that of `best`, a line for each: as they are, they look alike."""
+    figure = Figure(CURVE_INCHES, layout="constrained")
+    axes = figure.add_subplot(
+        xlabel="margin, levels of 0..255",
+        ylabel=f"share of values off by the margin or more,\nless that of {best}",
+    )
+    least = np.array(column(curves[best], "network"))
+    for label, rows in curves.items():
+        axes.plot(column(rows, "margin"), np.array(column(rows, "network")) - least, label=label)
+    # Ratios again, but for what is close to the best, and may be better elsewhere.
+    axes.set_yscale("symlog", linthresh=0.01)
+    axes.yaxis.set_major_locator(FixedLocator(sorted([*SHARES, 0, *(-share for share in SHARES)])))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(which="both", alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure
 
 
 def write_report(
@@ -361,7 +404,10 @@ def write_report(
         else:
             path.unlink(missing_ok=True)
     published = read_rows(PUBLISHED_FILE) if data == PUBLISHED_DATA else []
-    write_text(results / REPORT_FILE, report(data, runs, rows, failed, published, [*drawn]))
+    text = report(data, runs, rows, failed, published, [*drawn])
+    if (results / ABLATION_FILE).exists():
+        text += f"\n[From the report's best network to ours, step by step]({ABLATION_FILE}).\n"
+    write_text(results / REPORT_FILE, text)
 
 
 def _header(rows: Sequence[Row]) -> str:
@@ -540,26 +586,6 @@ def _published(rows: Sequence[Row], published: Row | None) -> list[str]:
     theirs, kept = float(published["margin_error"]), column(trained(rows), "margin_error")
     apart = f"{statistics.mean(kept) - theirs:+.4f}" if kept else ""
     return [*numbers, published["margin_error"], apart]
-
-
-def _overlaid(lines: Mapping[str, Sequence[Row]], x: str, y: str) -> Figure:
-    figure = Figure(CURVE_INCHES, layout="constrained")
-    named = {
-        "val_margin_error": "validation margin error",
-        "margin": "margin, levels of 0..255",
-        "network": "share of values off by the margin or more",
-    }
-    axes = figure.add_subplot(xlabel=named.get(x, x), ylabel=named.get(y, y))
-    for label, rows in lines.items():
-        axes.plot(column(rows, x), column(rows, y), label=label)
-    if x == "epoch":
-        # Ratios, so that a network that learns nothing does not press the others together.
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:.2g}")
-        axes.yaxis.set_minor_formatter("{x:.2g}")
-    axes.grid(which="both", alpha=0.3)
-    axes.legend(fontsize=8)
-    return figure
 
 
 def _seeds(rows: Sequence[Row]) -> str:

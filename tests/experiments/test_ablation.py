@@ -100,6 +100,7 @@ def row(model: str, seed: int, measured_on: str, error: float, seconds: float) -
         "model": model,
         "seed": str(seed),
         "measured_on": measured_on,
+        "machine": "x86_64 AVX2",
         "margin_error": str(error),
         "seconds": str(seconds),
         "reference_epoch": "10",
@@ -118,7 +119,9 @@ def test_the_tables_show_means_deviations_and_gains():
         "report_best": {"model.kernels": 16},
         "ours_best": {"model.kernels": 16, "train.loss": "margin"},
     }
-    steps, _, checks = tables(rows, models)
+    header, steps, _, checks = tables("faces", rows, models)
+    assert header.startswith("# From the report's best network to ours, on faces\n")
+    assert header.endswith("Seeds: 0, 1, 2. Processors: x86_64 AVX2.")
     report, ours = steps.splitlines()[-2:]
     # Deviation of 0.22, 0.23 and 0.24: sqrt(0.0002 / 2). 100 s of 40 epochs of 10 s: 0.25.
     assert report.startswith("| report_best | model.kernels 16 | **0.2300 ± 0.0100** |")

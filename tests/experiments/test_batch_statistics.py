@@ -1,5 +1,6 @@
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,28 @@ def test_errors_follow_from_the_pictures_at_hand():
     gray = gray[:, None, None].repeat(1, 4, 4)
     rgb = gray[..., None].repeat(1, 1, 1, 3)
     assert dict(margin_errors(Mean(), gray, rgb, 12)) == {8: 0, 16: 0, 32: 1, 64: 1}
+
+
+def test_of_several_networks_mean_and_deviation_are_told(
+    params, make_split, tmp_path, monkeypatch, capsys
+):
+    make_split(np.zeros((40, 24, 24, 3), np.uint8), "black")
+    sections = ModelParams(**params["model"] | {"batch_norm": True, "running_averages": False})
+    models = [tmp_path / f"{level}.safetensors" for level in (0, 24)]
+    for model, level in zip(models, (0, 24), strict=True):  # what it answers, 24 is an error
+        network = Colorizer(sections)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+            parameter.fill_(level * 2 / 255 - 1)  # the last one: biases of the last convolution
+        save_network(model, network, (24, 24))
+    monkeypatch.chdir(REPOSITORY)
+    words = ["batch_statistics", *map(str, models), str(tmp_path / "black")]
+    monkeypatch.setattr(sys, "argv", words)
+    batch_statistics.main()
+    told = capsys.readouterr().out
+    for count in (8, 16, 32, 64):
+        assert f"| {count} | 0.5000 ± 0.7071 |" in told  # of 0 and 1
 
 
 def test_a_network_that_does_not_depend_on_them_is_refused(params, tmp_path, monkeypatch):

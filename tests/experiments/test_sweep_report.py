@@ -295,6 +295,24 @@ def test_learning_curves_are_of_the_first_seed_and_of_runs_that_are_there(runs):
     assert line.get_label() == "4 conv, 2 kernels"
 
 
+def test_margin_curves_are_told_from_that_of_the_least_margin_error(runs):
+    rows = [*BASE, row("seeds/tanh", 483, 0.2), row("seeds/conv1", 483, 0.3)]
+    curves = [
+        {"name": some["name"], "margin": str(margin), "network": str(share)}
+        for some, shares in zip(rows[2:], ((9, 9), (1, 0.25), (1, 0.5)), strict=True)
+        for margin, share in zip((0, 12), shares, strict=True)
+    ]
+    curves += [dict(some, name=BASE[0]["name"]) for some in curves[-2:]]
+    (axes,) = figures(runs, rows, [], curves)["margins_seeds"].axes
+    drawn = {str(line.get_label()): line.get_xydata().tolist() for line in axes.get_lines()}
+    assert drawn == {
+        "conv2 kernels8": [[0, 0], [12, 0.25]],
+        "tanh": [[0, 0], [12, 0]],
+        "conv1": [[0, 0], [12, 0.25]],
+    }
+    assert axes.get_ylabel().endswith("less that of tanh")
+
+
 def test_charts_lie_beside_the_report_and_go_with_their_rows(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep_report, "DPI", 20)
     monkeypatch.setattr(sweep_report, "PUBLISHED_FILE", Path("nowhere.csv"))
@@ -302,8 +320,11 @@ def test_charts_lie_beside_the_report_and_go_with_their_rows(runs, tmp_path, mon
     other = tmp_path / "examples.png"
     other.touch()
     write_report(tmp_path, "faces", runs, BASE, histories(BASE[0]["name"]), curve, set())
-    drawn = {"learning_seeds.png", "margin_curves.png"}
+    drawn = {"learning_seeds.png", "margins_seeds.png"}
     assert {path.name for path in tmp_path.glob("*.png")} == drawn | {other.name}
     assert all(f"({name})" in (tmp_path / "report.md").read_text() for name in drawn)
+    assert "ablation.md" not in (tmp_path / "report.md").read_text()
+    (tmp_path / "ablation.md").touch()
     write_report(tmp_path, "faces", runs, [], [], [], set())
     assert [*tmp_path.glob("*.png")] == [other]
+    assert "(ablation.md)" in (tmp_path / "report.md").read_text()
