@@ -16,9 +16,8 @@ from tqdm import tqdm
 from benchmarks.run import spread, table, timed_epochs, title
 from colorizer.errors import InputError, one_line_errors
 from experiments.identity import RUNS_FILE
-from experiments.rows import Row, read_rows
-from experiments.sweep_report import GRID, wall_time
-from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
+from experiments.rows import Row, read_rows, wall_time
+from experiments.sweeps import GRID, SWEEPS_FILE, Run, read_sweep
 
 TIMED = 4  # epochs in turn, of which the first is not counted
 REPORT_BEST = (2, 16)  # whose epoch the report's time was measured with

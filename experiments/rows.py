@@ -3,11 +3,13 @@
 import csv
 import statistics
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from colorizer.files import replacing
 
 Row = dict[str, str]
+Points = dict[str, list[Row]]  # the rows of each SWEEP/POINT, in the order of seeds
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -35,3 +37,32 @@ def spread(values: Sequence[float], digits: int) -> str:
     """Mean and, of more than one, standard deviation."""
     mean = f"{statistics.mean(values):.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+
+
+def points_of(rows: Sequence[Row]) -> Points:
+    """Rows by the point that they are of."""
+    points: Points = {}
+    for row in sorted(rows, key=lambda row: int(row["seed"])):
+        points.setdefault(f"{row['sweep']}/{row['point']}", []).append(row)
+    return points
+
+
+def trained(rows: Sequence[Row]) -> list[Row]:
+    """The rows of runs that did not diverge."""
+    return [row for row in rows if row["diverged"] == "0"]
+
+
+def wall_time(rows: Sequence[Row]) -> timedelta:
+    """The time in which at least one of the runs was queued or running."""
+    intervals = sorted(
+        (datetime.fromisoformat(row["queued"]), datetime.fromisoformat(row["finished"]))
+        for row in rows
+        if row["queued"]
+    )
+    total = timedelta()
+    until = intervals[0][0] if intervals else None
+    for queued, finished in intervals:
+        if until is not None and finished > until:
+            total += finished - max(queued, until)
+            until = finished
+    return total

@@ -15,6 +15,8 @@ Key = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.[a-z_]+$")]  # such a
 Value = bool | int | float | str
 Changes = dict[Key, Value]
 
+# What the report's grid varies.
+GRID = ("train.learning_rate", "model.conv_layers", "model.kernels")
 # Runs go side by side, each with one thread: together they finish sooner than in turn with two.
 THREADS: Changes = {"train.threads": 1, "evaluate.threads": 1}
 

@@ -1,0 +1,20 @@
+from datetime import timedelta
+
+from experiments.comparisons import AT_8
+from experiments.rows import Row, wall_time
+from tests.experiments.conftest import row
+
+
+def test_wall_time_is_of_the_union_of_intervals():
+    def between(queued: str, finished: str) -> Row:
+        return row(AT_8, 483, 0.2, queued=queued, finished=finished)
+
+    rows = [
+        between("2026-11-23T10:30:00+00:00", "2026-11-23T12:00:00+00:00"),
+        between("2026-11-23T10:00:00+00:00", "2026-11-23T11:00:00+00:00"),
+        between("2026-11-23T10:10:00+00:00", "2026-11-23T10:20:00+00:00"),
+        between("2026-11-23T16:00:00+03:00", "2026-11-23T13:15:00+00:00"),  # 13:00 in UTC
+        between("", "2026-11-24T00:00:00+00:00"),
+    ]
+    assert wall_time(rows) == timedelta(hours=2, minutes=15)
+    assert wall_time([]) == timedelta()
