@@ -19,10 +19,18 @@ from tqdm import tqdm
 
 from colorizer.errors import one_line_errors
 from experiments.commands import command
-from experiments.identity import RUNS_FILE, Identity, holding, of_lock, source_files
+from experiments.identity import (
+    RUNS_FILE,
+    Identity,
+    holding,
+    holds,
+    of_lock,
+    require_committed,
+    source_files,
+)
 from experiments.rows import Row, read_rows, write_rows
 from experiments.sweep_report import REPORT_FILE, write_report
-from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
+from experiments.sweeps import SWEEPS_FILE, Run, read_sweeps
 
 HISTORIES_FILE, CURVES_FILE = "histories.csv", "margin_curves.csv"
 OF_TRAIN = ("epochs", "best_epoch", "diverged", "train_mse", "val_mse")
@@ -126,16 +134,20 @@ def _series(run: Run, revision: str, path: str, file: str) -> list[Row]:
 
 def collect(data: str, results: Path) -> None:
     """Collect the runs on a data set into a folder, and write the report there."""
-    sweeps = YAML(typ="safe", pure=True).load(SWEEPS_FILE.read_text(encoding="utf-8"))
-    runs = [run for sweep in sweeps for run in read_sweep(SWEEPS_FILE, sweep, data)]
+    require_committed(source_files())  # or rows would seem to be of other code or params
+    runs = read_sweeps(SWEEPS_FILE, data)
     experiments = experiments_of(show_experiments())
     collected: Tables = {file: [] for file in COLUMNS}
     # The commit that made the code what it is: others may have data alone, or be of this clone.
     last = ("git", "log", "-1", "--format=%H", experiments.commit, "--", *source_files())
     commit = command(*last).strip()
-    wanted = [run for run in runs if run.name in experiments.finished]
-    for run in tqdm(wanted, desc="collect", unit="run"):
+    finished = [run for run in runs if run.name in experiments.finished]
+    others = []
+    for run in tqdm(finished, desc="collect", unit="run"):
         new = collect_run(run, experiments.finished[run.name], commit)
+        if not holds(new[RUNS_FILE][0], run):
+            others.append(run.name)
+            continue
         for file, rows_of_run in new.items():
             collected[file] += rows_of_run
     before = {file: read_rows(results / file) for file in COLUMNS}
@@ -146,7 +158,13 @@ def collect(data: str, results: Path) -> None:
         write_rows(results / file, COLUMNS[file], tables[file])
     rows, histories, curves = tables.values()
     write_report(results, data, runs, rows, histories, curves, experiments.failed)
-    print(f"{results / REPORT_FILE}: {len(rows)} of {len(runs)} runs, {len(wanted)} collected now")
+    new_rows = len(collected[RUNS_FILE])
+    print(f"{results / REPORT_FILE}: {len(rows)} of {len(runs)} runs, {new_rows} collected now")
+    if others:
+        print(
+            f"left out, since they are of other code, params or data: {', '.join(others)} "
+            "(dvc exp remove NAME, to have them run again)"
+        )
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from tempfile import TemporaryFile
 
 from colorizer.errors import InputError
 
+DVC_ERROR = "ERROR: "
+
 
 def command(*words: str) -> str:
     """Run git or dvc, give what it prints; InputError with its last line where it fails."""
@@ -16,14 +18,25 @@ def command(*words: str) -> str:
     # Files, not pipes: workers that `dvc queue start` leaves behind inherit them, and a pipe would
     # be read until the last of them ended.
     with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
-        environment = os.environ | {"PATH": path}
-        status = subprocess.run(
-            [*program, *words[1:]], env=environment, stdout=out, stderr=err, check=False
-        ).returncode
+        process = subprocess.Popen(
+            [*program, *words[1:]],
+            env=os.environ | {"PATH": path},
+            stdout=out,
+            stderr=err,
+            start_new_session=words[0] == "dvc",  # where Ctrl-C does not reach it
+        )
+        try:
+            status = process.wait()
+        except BaseException:
+            # While DVC queues, params.yaml is what the run will have, and is put back after it.
+            process.wait()
+            raise
         for file in (out, err):
             file.seek(0)
         printed, complained = out.read(), err.read()
     if status:
         said = (complained or printed).strip().splitlines() or ["failed"]
-        raise InputError(f"{' '.join(words[:3])}: {said[-1]}")
+        # After its error, DVC says where to find help.
+        errors = [line.removeprefix(DVC_ERROR) for line in said if line.startswith(DVC_ERROR)]
+        raise InputError(f"{' '.join(words[:3])}: {(errors or said)[-1]}")
     return printed

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from experiments.rows import Points, Row, column, trained
 
-# Of Student's t, 97.5%, by the number of differences. With more it is less: an interval that
-# takes the last one is too wide rather than too narrow.
-T_QUANTILES = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}
+# Of Student's t, 97.5%, by the number of values. With more it is less: an interval that takes the
+# last one is too wide rather than too narrow.
+T_QUANTILES = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571}
+T_QUANTILES |= {7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 
 
 class Comparison(NamedTuple):
@@ -94,15 +95,21 @@ QUESTIONS = {
 }
 
 
-def deviation(point: str, points: Points) -> float:
-    """The standard deviation of a point's margin error over seeds; infinite where it has but one.
+def quantile(count: int) -> float:
+    """Of Student's t, for a 95% interval from so many values, two or more."""
+    return T_QUANTILES.get(count, T_QUANTILES[max(T_QUANTILES)])
 
-    Seeds of points that are the same but for them count, too. A difference of one seed from what
-    has one seed is then never told from noise.
-    """
-    (rows,) = (rows for names, rows in recipes(points) if point in names)
-    errors = column(trained(rows), "margin_error")
-    return statistics.stdev(errors) if len(errors) > 1 else math.inf
+
+def interval_of_mean(values: Sequence[float]) -> float:
+    """Half of the 95% interval of the mean of values; infinite where there is but one."""
+    if len(values) < 2:
+        return math.inf
+    return quantile(len(values)) * statistics.stdev(values) / math.sqrt(len(values))
+
+
+def interval_of_another(values: Sequence[float]) -> float:
+    """Half of the interval around their mean that 95% of further values are in, as above."""
+    return interval_of_mean(values) * math.sqrt(1 + len(values))
 
 
 class Difference(NamedTuple):
@@ -110,7 +117,8 @@ class Difference(NamedTuple):
 
     seeds: list[str]
     mean: float
-    noise: float  # what it has to pass: the half of an interval, or three deviations of one seed
+    noise: float  # what it has to pass: half of its 95% interval
+    of_one: float  # half of the interval that 95% of differences of one run each are in, if known
 
     @property
     def is_certain(self) -> bool:
@@ -123,37 +131,49 @@ class Difference(NamedTuple):
         if len(self.seeds) == 1:
             one = f"{moved} with the one seed that both have ({self.seeds[0]})"
             if self.is_certain:
-                return f"{one}, more than three times the deviation over seeds"
+                return f"{one}, more than seed noise"
             if self.noise == math.inf:
                 return f"{one}: what is noise is not known"
-            return f"{one}: cannot be told from noise"
+            return f"{one}, no more than seed noise"
         said = f"seeds {', '.join(self.seeds)}"
         if self.is_certain:
             least, most = abs(self.mean) - self.noise, abs(self.mean) + self.noise
             return f"{moved} ({least:.4f} to {most:.4f}; {said})"
         least, most = self.mean - self.noise, self.mean + self.noise
-        return f"no difference larger than seed noise ({least:+.4f} to {most:+.4f}; {said})"
+        return f"{self.mean:+.4f}, no more than seed noise ({least:+.4f} to {most:+.4f}; {said})"
 
 
 def difference(of: Sequence[Row], against: Sequence[Row], of_seeds: float) -> Difference | None:
     """How margin errors of runs that did not diverge differ, seed by seed; None without a pair.
 
-    `of_seeds` is the standard deviation of the other point's over seeds.
+    `of_seeds` is half of the interval that differences of two runs of the other point are in: of
+    one seed, there is nothing else to hold the difference against.
     """
     theirs = {row["seed"]: float(row["margin_error"]) for row in against}
-    differences = {
-        row["seed"]: float(row["margin_error"]) - theirs[row["seed"]]
-        for row in of
-        if row["seed"] in theirs
-    }
-    if not differences:
+    ours = {row["seed"]: float(row["margin_error"]) for row in of if row["seed"] in theirs}
+    if not ours:
         return None
-    count, values = len(differences), [*differences.values()]
-    if count == 1:
-        return Difference([*differences], values[0], 3 * of_seeds)
-    quantile = T_QUANTILES.get(count, T_QUANTILES[max(T_QUANTILES)])
-    noise = quantile * statistics.stdev(values) / math.sqrt(count)
-    return Difference([*differences], statistics.mean(values), noise)
+    pairs = [(ours[seed], theirs[seed]) for seed in ours]
+    differences = [one - other for one, other in pairs]
+    mean = statistics.mean(differences)
+    if len(pairs) == 1:
+        return Difference([*ours], mean, of_seeds, math.inf)
+    # Runs of one seed each are not paired with others: both deviate.
+    apart = math.hypot(*(interval_of_another(some) for some in zip(*pairs, strict=True)))
+    return Difference([*ours], mean, interval_of_mean(differences), apart)
+
+
+def of_two_runs(point: str, points: Points) -> float:
+    """Half of the interval that 95% of differences of two runs of a point are in.
+
+    By the deviation over its seeds; infinite where it has but one. Seeds of points that are the
+    same but for them count, too.
+    """
+    (rows,) = (rows for names, rows in recipes(points) if point in names)
+    errors = column(trained(rows), "margin_error")
+    if len(errors) < 2:
+        return math.inf
+    return quantile(len(errors)) * statistics.stdev(errors) * math.sqrt(2)
 
 
 def answer(comparison: Comparison, points: Points, published: Mapping[str, Row]) -> str | None:
@@ -167,7 +187,7 @@ def answer(comparison: Comparison, points: Points, published: Mapping[str, Row])
         if (lost := [row for row in rows if row["diverged"] != "0"])
     ]
     if trained(of) and trained(against):
-        found = difference(trained(of), trained(against), deviation(comparison.against, points))
+        found = difference(trained(of), trained(against), of_two_runs(comparison.against, points))
         said.append(str(found or "no seed in common"))
         theirs = [
             float(row["margin_error"])
@@ -180,12 +200,15 @@ def answer(comparison: Comparison, points: Points, published: Mapping[str, Row])
 
 
 def _beside(found: Difference, published: float) -> str:
-    if found.is_certain and (found.mean < 0) != (published < 0):
-        return f"**this contradicts the report**, which has {published:+.4f}"
-    if not found.is_certain and found.noise < math.inf:
-        within = abs(published) <= found.noise
-        return f"the report's {published:+.4f} is {'within' if within else 'beyond'} that noise"
-    return f"the report has {published:+.4f}"
+    if found.of_one == math.inf:
+        return f"the report has {published:+.4f}"
+    if abs(published - found.mean) <= found.of_one:
+        return f"the report's {published:+.4f} is what one run of each may give"
+    least, most = found.mean - found.of_one, found.mean + found.of_one
+    return (
+        f"**this contradicts the report**, which has {published:+.4f}, where one run of each gives "
+        f"{least:+.4f} to {most:+.4f}"
+    )
 
 
 def recipes(points: Points) -> Iterator[tuple[list[str], list[Row]]]:

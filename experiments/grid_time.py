@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from benchmarks.run import spread, table, timed_epochs, title
 from colorizer.errors import InputError, one_line_errors
+from colorizer.photos import find_photos
 from experiments.identity import RUNS_FILE
 from experiments.rows import Row, read_rows, wall_time
 from experiments.sweeps import GRID, SWEEPS_FILE, Run, read_sweep
@@ -83,6 +84,7 @@ def main() -> None:
     rows = [row for row in read_rows(file) if row["name"] in names and row["queued"]]
     if not rows:
         raise InputError(f"{file}: has no run of the grid on {given.raw.name}")
+    find_photos(given.raw / "train")
     epochs = epochs_of(rows, runs)
     networks = tqdm(sorted({*epochs, REPORT_BEST}), desc="epochs", unit="network")
     seconds = {network: seconds_of(given.raw, network) for network in networks}

@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from functools import cache
 from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-
+from colorizer.errors import InputError
 from colorizer.params import PARAMS_FILE
-from experiments.rows import read_rows
-from experiments.sweeps import Changes, Run
+from experiments.commands import command
+from experiments.rows import Row, read_rows
+from experiments.sweeps import Changes, Run, parse
 
 RUNS_FILE = "runs_of_sweeps.csv"
 PIPELINE_FILE, LOCK_FILE = Path("dvc.yaml"), Path("dvc.lock")
@@ -19,7 +18,7 @@ STAGES = ("prepare", "train", "evaluate")  # that what is measured follows from
 
 
 class Identity(NamedTuple):
-    """Digests of 12 hexadecimal digits each."""
+    """Digests of 12 hexadecimal digits each, as the columns of a row."""
 
     code: str
     params: str
@@ -45,9 +44,19 @@ def source_files() -> list[str]:
     return [str(PIPELINE_FILE), str(PARAMS_FILE), *sorted(_code(_stages()))]
 
 
+def require_committed(files: Sequence[str]) -> None:
+    """Raise InputError where files are not as in the commit that DVC's experiments are of."""
+    changed = command("git", "diff", "--name-only", "HEAD", "--", *files).split()
+    if changed:
+        raise InputError(
+            f"{', '.join(changed)}: not as committed; commit that, or go back with git checkout "
+            "(where DVC was killed as it queued a run, git stash list has what was there before)"
+        )
+
+
 def of_run(changes: Changes) -> tuple[str, str]:
     """Digests of code and params that a run of the files in the current folder has."""
-    params = _parsed(PARAMS_FILE)
+    params = parse(PARAMS_FILE)
     stages = _stages()
     sections = {name: dict(params[name]) for stage in stages for name in stage["params"]}
     for key, value in changes.items():
@@ -67,26 +76,27 @@ def of_data(name: str) -> str | None:
     folder = raw.replace("${data.name}", name)
     tracked = Path(f"{folder}.dvc")
     if tracked.exists():
-        return _digest(_parsed(tracked)["outs"][0]["md5"])
-    stages = _parsed(LOCK_FILE)["stages"].values() if LOCK_FILE.exists() else ()
+        return _digest(parse(tracked)["outs"][0]["md5"])
+    stages = parse(LOCK_FILE)["stages"].values() if LOCK_FILE.exists() else ()
     outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
     return _digest(outs[folder]) if folder in outs else None
+
+
+def holds(row: Row, run: Run) -> bool:
+    """Whether a row is of the code, params and data that a run has now."""
+    return (row["code"], row["params"]) == of_run(run.changes) and (
+        of_data(str(run.changes["data.name"])) in (None, row["data"])
+    )
 
 
 def holding(results: Path, runs: Sequence[Run]) -> set[str]:
     """The names of runs with a row in `results` of the code, params and data that they have now."""
     rows = {row["name"]: row for row in read_rows(results / RUNS_FILE)}
-    return {
-        run.name
-        for run in runs
-        if (row := rows.get(run.name))
-        and (row["code"], row["params"]) == of_run(run.changes)
-        and of_data(str(run.changes["data.name"])) in (None, row["data"])
-    }
+    return {run.name for run in runs if (row := rows.get(run.name)) and holds(row, run)}
 
 
 def _stages() -> list[dict[str, Any]]:
-    stages = _parsed(PIPELINE_FILE)["stages"]
+    stages = parse(PIPELINE_FILE)["stages"]
     return [stages[name] for name in STAGES]
 
 
@@ -96,12 +106,3 @@ def _code(stages: Sequence[dict[str, Any]]) -> set[str]:
 
 def _digest(facts: object) -> str:
     return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _parsed(file: Path) -> Any:
-    return _parsed_text(file.read_text(encoding="utf-8"))
-
-
-@cache  # the same files are read for each of a hundred runs
-def _parsed_text(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)

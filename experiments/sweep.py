@@ -10,12 +10,10 @@ finished.
 """
 
 import argparse
-import hashlib
-import platform
-import re
+import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,9 +21,11 @@ from tqdm import tqdm
 
 from colorizer.device import available_device, processor
 from colorizer.errors import InputError, one_line_errors
+from colorizer.files import write_text
 from experiments.collect import collect
 from experiments.commands import command
-from experiments.identity import holding
+from experiments.dvc_queue import Task, drop_abandoned, tasks, tidy
+from experiments.identity import holding, require_committed, source_files
 from experiments.models import options
 from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
 
@@ -35,12 +35,7 @@ TRIES = 2
 # was asked again, and workers leave. Of shared sweeps one: what waits here no other machine takes.
 WAITING, WAITING_OF_SHARED = 3, 1
 POLL = 15  # seconds: asking DVC takes one of a processor's
-TASK = re.compile(r"^[0-9a-f]{7}\s+(\S+)\s.*\b(Queued|Running|Success|Failed)\s*$", re.MULTILINE)
-
-
-def tasks() -> dict[str, str]:
-    """The names in DVC's queue: Queued, Running, Success or Failed."""
-    return dict(TASK.findall(command("dvc", "queue", "status")))
+OWN_FILE = Path(".dvc/tmp/sweep_clone")  # what a clone is known by among those that share
 
 
 def finished() -> set[str]:
@@ -49,7 +44,11 @@ def finished() -> set[str]:
 
 
 def enqueue(run: Run, machine: str) -> None:
-    """Put a run into DVC's queue, where the workers find it."""
+    """Put a run into DVC's queue, where its workers find it.
+
+    InputError where DVC would take changes into it that are none of the run's.
+    """
+    require_committed([*source_files(), str(SWEEPS_FILE)])
     queued = f"queued {datetime.now(UTC).isoformat(timespec='seconds')} on {machine}"
     command(
         *("dvc", "exp", "run", "--queue", "--name", run.name, "--message", queued),
@@ -58,34 +57,20 @@ def enqueue(run: Run, machine: str) -> None:
     )
 
 
-def tidy_queue() -> set[str]:
-    """Take out of the queue all but what is waiting or running; the names of these.
-
-    Out goes what failed or finished, and what ran when its worker was killed.
-    """
-    command("dvc", "queue", "remove", "--success", "--failed")
-    status = command("dvc", "queue", "status")
-    left = dict(TASK.findall(status))
-    if re.search(r"\b0 active\b", status):
-        for name in [name for name, state in left.items() if state == "Running"]:
-            command("dvc", "queue", "kill", "--force", name)
-            command("dvc", "queue", "remove", name)
-            del left[name]
-    return {*left}
-
-
 class Shared:
     """The runs that machines share, by refs/sweeps/COMMIT/NAME in a Git remote.
 
-    Each ref is a commit with the digest of a machine and folder as its message.
+    Each ref is a commit that has as its message what this clone chose by chance to be known by.
     """
 
     def __init__(self, remote: str, take_over: bool) -> None:
         """Of the current commit; `take_over` claims what others did not finish, too."""
         self._remote, self._take_over = remote, take_over
         self._refs = f"refs/sweeps/{command('git', 'rev-parse', 'HEAD').strip()}"
-        place = f"{platform.node()} {Path.cwd()}"
-        self._own = hashlib.sha256(place.encode()).hexdigest()[:12]
+        if not OWN_FILE.exists():  # by host and folder, one container may be like another
+            OWN_FILE.parent.mkdir(parents=True, exist_ok=True)
+            write_text(OWN_FILE, secrets.token_hex(6))
+        self._own = OWN_FILE.read_text(encoding="utf-8")
         if not command("dvc", "remote", "list").strip():
             raise InputError(".dvc/config: has no remote; should have one that the machines share")
 
@@ -116,15 +101,18 @@ class Shared:
             return False
         return True
 
-    def push(self, name: str) -> None:
-        """Give the others an experiment."""
-        command("dvc", "exp", "push", self._remote, name)
+    def push(self, names: Set[str]) -> None:
+        """Give the others those of these experiments that they have not."""
+        for name in sorted(names - self._there()):
+            command("dvc", "exp", "push", self._remote, name)
 
-    def pull(self, names: Iterable[str]) -> None:
+    def pull(self, names: Set[str]) -> None:
         """Take those of these experiments that others finished."""
-        there = set(command("dvc", "exp", "list", "--name-only", self._remote).split())
-        for name in sorted(there.intersection(names)):
+        for name in sorted(names & self._there()):
             command("dvc", "exp", "pull", self._remote, name)
+
+    def _there(self) -> set[str]:
+        return set(command("dvc", "exp", "list", "--name-only", self._remote).split())
 
 
 def run_missing(
@@ -134,14 +122,16 @@ def run_missing(
     named = {run.name: run for run in runs}
     if shared:
         shared.pull(named.keys() - finished())
+        shared.push(named.keys() & finished())
     done = (finished() | held) & named.keys()
-    ours = (tidy_queue() & named.keys()) - done
+    ours = tidy(named.keys()) - done
     waiting = [run for run in runs if run.name not in done | ours]
     tries = Counter(ours)
     failed: set[str] = set()
     elsewhere: set[str] = set()
     machine = processor(available_device())
     most = jobs * (1 + (WAITING_OF_SHARED if shared else WAITING))
+    queue: dict[str, Task] = tasks()
     with tqdm(total=len(runs), initial=len(done), desc="runs", unit="run") as progress:
         while waiting or ours:
             # A few at a time: they run while the next are queued.
@@ -155,24 +145,34 @@ def run_missing(
                 tries[run.name] += 1
             if not ours:
                 continue
-            command("dvc", "queue", "start", "--jobs", str(jobs))
+            if taken or any(queue[name].state == "Queued" for name in ours & queue.keys()):
+                command("dvc", "queue", "start", "--jobs", str(jobs))
+            else:
+                drop_abandoned(ours)
             if not waiting or len(ours) >= most:
                 time.sleep(POLL)
             queue = tasks()
-            ended = {name for name in ours if queue.get(name) not in ("Queued", "Running")}
-            ours -= ended
-            done = finished() if ended else set()
-            for name in sorted(ended):
-                if name in done:
-                    if shared:
-                        shared.push(name)
-                    progress.update()
-                elif tries[name] < TRIES:
+            if ours - queue.keys():  # one may have begun between DVC's questions to itself
+                queue |= tasks()
+            going = {name for name, task in queue.items() if task.state in ("Queued", "Running")}
+            ended = ours - going
+            ours &= going
+            done = finished() & ended if ended else set()
+            if shared and done:
+                try:
+                    shared.push(done)
+                except InputError as error:
+                    progress.write(f"{error}; tried again at the end")
+            progress.update(len(done))
+            for name in sorted(ended - done):
+                if tries[name] < TRIES:
                     if name in queue:
                         command("dvc", "queue", "remove", name)
                     waiting.insert(0, named[name])
                 else:
                     failed.add(name)
+    if shared:
+        shared.push(named.keys() & finished())
     return failed, elsewhere
 
 
@@ -186,6 +186,8 @@ def main() -> None:
     parser.add_argument("--share", metavar="REMOTE", help="Git remote of machines that work at it")
     parser.add_argument("--take-over", action="store_true", help="what others began, too")
     given = parser.parse_args()
+    if given.jobs < 1:
+        parser.error("--jobs should be 1 or more")
     if given.take_over and not given.share:
         parser.error("--take-over is for --share")
     runs = [run for name in given.sweeps for run in read_sweep(SWEEPS_FILE, name, given.data)]

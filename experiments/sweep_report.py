@@ -10,7 +10,13 @@ from benchmarks.run import table
 from colorizer.figures import write_png
 from colorizer.files import replacing, write_text
 from experiments.ablation import ABLATION_FILE
-from experiments.comparisons import QUESTIONS, answer, recipes
+from experiments.comparisons import (
+    QUESTIONS,
+    answer,
+    interval_of_another,
+    interval_of_mean,
+    recipes,
+)
 from experiments.rows import Points, Row, column, points_of, read_rows, spread, trained, wall_time
 from experiments.sweep_figures import CHARTS, figures
 from experiments.sweeps import GRID, Run
@@ -21,7 +27,6 @@ PUBLISHED_DATA = "faces"  # what the report learnt from
 NEVER_STOPPED = 0.0001  # the learning rate whose run the report ended before it was done
 FAR_OFF = 0.005  # of a margin error, from what was published
 DPI = 100
-NAMED = 6  # points of a sweep at most that are listed: of more their number tells
 
 
 def report(
@@ -131,61 +136,81 @@ def _answers(points: Points, published: Mapping[str, Row]) -> Iterator[str]:
             "Runs are compared seed by seed. In brackets: the 95% interval of the mean difference, "
             "by Student's t; where it holds 0, the difference is not larger than seed noise. About "
             "one such interval in twenty misses by chance. One seed gives no interval: its "
-            "difference is held against three times the standard deviation, over seeds, of what it "
-            "is compared with.\n"
+            "difference has to be larger than 95% of those between two runs of what it is compared "
+            "with. The report ran each network once: what it has is held against where 95% of the "
+            "differences between one run of each are.\n"
         )
         yield from lines
 
 
 def _against_table(points: Points) -> Iterator[str]:
-    gains = {
-        point: statistics.mean(column(kept, "gain_over_table"))
-        for point, rows in points.items()
-        if (kept := trained(rows))
-    }
-    if not gains:
+    several: dict[str, list[str]] = {"better": [], "worse": [], "not told from it": []}
+    alone = []
+    for names, rows in recipes(points):
+        if gains := column(trained(rows), "gain_over_table"):
+            gain, noise = statistics.mean(gains), interval_of_mean(gains)
+            name = next((name for name in names if not name.startswith("grid/")), names[0])
+            told = f"{name} ({gain:+.4f} ± {noise:.4f})"
+            if len(gains) == 1:
+                alone.append(gain)
+            elif abs(gain) > noise:
+                several["better" if gain > 0 else "worse"].append(told)
+            else:
+                several["not told from it"].append(told)
+    if not alone and not any(several.values()):
         return
-    best = max(gains, key=lambda point: gains[point])
-    losing = {point: gain for point, gain in gains.items() if gain <= 0}
     yield "\n## Against a table with one color for each gray level\n"
     yield (
-        f"{len(gains) - len(losing)} of {len(gains)} points have a lower margin error than the "
-        f"better of two such tables; {best} does best, {gains[best]:+.4f}."
+        "The better of two such tables, beside networks of several seeds: how much lower their "
+        "margin error is, and half of the 95% interval of that.\n"
     )
-    if losing:
-        yield "\nThose that have not, by sweep:\n"
-    for sweep in dict.fromkeys(point.partition("/")[0] for point in losing):
-        of_sweep = [point for point in gains if point.partition("/")[0] == sweep]
-        lost = [point for point in of_sweep if point in losing]
-        names = ", ".join(f"{point.partition('/')[2]} ({losing[point]:+.4f})" for point in lost)
-        few = len(lost) <= NAMED
-        yield f"- {sweep}: {len(lost)} of {len(of_sweep)}{f': {names}' if few else ''}"
+    for verdict, some in several.items():
+        yield f"- {len(some)} {verdict}{': ' if some else ''}{', '.join(some)}"
+    if alone:
+        better = sum(gain > 0 for gain in alone)
+        yield f"- of {len(alone)} networks of one seed, {better} have a lower margin error"
 
 
 def _far_off(runs: Sequence[Run], points: Points, published: Mapping[str, Row]) -> Iterator[str]:
     rates = {f"{run.sweep}/{run.point}": run.changes.get(GRID[0]) for run in runs}
-    compared = {}
-    for names, rows in recipes(points):
-        known = [name for name in names if name in published and published[name]["margin_error"]]
-        if known and rates.get(known[0]) != NEVER_STOPPED:
-            compared[", ".join(names)] = (rows, float(published[known[0]]["margin_error"]))
+    # A network may have several names, of which the report has one figure; a seed is a run.
+    compared: dict[tuple[str, ...], tuple[list[str], dict[str, Row]]] = {}
+    for point, rows in points.items():
+        known = published.get(point)
+        if known and known["margin_error"] and rates.get(point) != NEVER_STOPPED:
+            figures_of = tuple(known[name] for name in known if name not in ("sweep", "point"))
+            names, seeds = compared.setdefault(figures_of, ([], {}))
+            names.append(point)
+            seeds |= {row["seed"]: row for row in rows}
     if not compared:
         return
     yield "\n## Against what the report published\n"
     off = []
-    for what, (rows, theirs) in compared.items():
-        errors = column(trained(rows), "margin_error")
+    for names, seeds in compared.values():
+        theirs = float(published[names[0]]["margin_error"])
+        errors = column(trained([*seeds.values()]), "margin_error")
         if not errors:
-            off.append(f"- {what}: diverged here, published {theirs:.4f}")
+            off.append(f"- {', '.join(names)}: diverged here, published {theirs:.4f}")
         elif abs(statistics.mean(errors) - theirs) > FAR_OFF:
-            seeds = f"{len(errors)} seeds, {min(errors):.4f} to {max(errors):.4f}"
-            off.append(f"- {what}: {spread(errors, 4)} here ({seeds}), published {theirs:.4f}")
+            off.append(f"- {', '.join(names)}: {_off(errors, theirs)}")
     yield (
         f"Of {len(compared)} networks with the report's recipe that it has an error for (without "
         f"learning rate {NEVER_STOPPED}), {len(off) or 'none'} "
         f"{'is' if len(off) < 2 else 'are'} more than {FAR_OFF} off{':' if off else '.'}\n"
     )
     yield from off
+
+
+def _off(errors: Sequence[float], theirs: float) -> str:
+    here = f"{spread(errors, 4)} here"
+    if len(errors) == 1:
+        return f"{here} with one seed, published {theirs:.4f}"
+    mean, noise = statistics.mean(errors), interval_of_another(errors)
+    within = "which another seed may give" if abs(theirs - mean) <= noise else "which no seed gives"
+    return (
+        f"{here} ({len(errors)} seeds, {min(errors):.4f} to {max(errors):.4f}; 95% of others "
+        f"{mean - noise:.4f} to {mean + noise:.4f}), published {theirs:.4f}, {within}"
+    )
 
 
 def _tables(runs: Sequence[Run], points: Points, published: Mapping[str, Row]) -> Iterator[str]:

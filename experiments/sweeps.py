@@ -1,11 +1,15 @@
 """The runs of sweeps.yaml: names of DVC experiments, and what each changes of params.yaml."""
 
+from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
+from colorizer.errors import InputError
 from colorizer.params import Section, read_section
 
 SWEEPS_FILE = Path("experiments/sweeps.yaml")
@@ -59,6 +63,24 @@ class Sweep(Section):
             ): (changes)
             for changes in combinations
         }
+
+
+def parse(file: Path) -> Any:
+    """What a file of YAML 1.2 holds; InputError where it is none."""
+    return _parsed(file, file.read_text(encoding="utf-8"))
+
+
+@cache  # the same files are read for each of a hundred runs
+def _parsed(file: Path, text: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise InputError(f"{file}: is no YAML ({str(error).splitlines()[0]})") from None
+
+
+def read_sweeps(file: Path, data: str) -> list[Run]:
+    """The runs of all sweeps on a data set."""
+    return [run for name in parse(file) for run in read_sweep(file, name, data)]
 
 
 def read_sweep(file: Path, name: str, data: str) -> list[Run]:

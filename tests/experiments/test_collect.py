@@ -231,6 +231,25 @@ def test_a_run_started_by_hand_has_no_wall_time(collected):
     assert "Wall time" not in Path("results/report.md").read_text()
 
 
+def test_what_is_not_of_this_code_or_params_is_left_out(collected, capsys):
+    others = {RUN: experiment(8, 2), "photos-few-plain-2": experiment(8, 1)}
+    rows = collected({**others, "photos-few-plain-1": experiment(8, 1)})
+    assert names(rows) == ["photos-few-plain-1"]
+    assert (
+        f"left out, since they are of other code, params or data: {', '.join(sorted(others))}"
+        in (capsys.readouterr().out)
+    )
+
+
+def test_nothing_is_collected_where_params_are_not_as_committed(collected):
+    before = collected({RUN: experiment(4, 2)})
+    write({"params.yaml": PARAMS.replace("margin: 12", "margin: 10")})
+    with pytest.raises(InputError, match=r"^params.yaml: not as committed; "):
+        collected({})
+    git("checkout", "params.yaml")
+    assert collected({}) == before
+
+
 def test_failed_and_missing_runs_are_listed(collected):
     collected({RUN: experiment(4, 2)}, ("photos-few-plain-1", RUN))  # which ran a second time
     report = Path("results/report.md").read_text()

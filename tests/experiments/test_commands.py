@@ -1,9 +1,14 @@
+import os
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
 from colorizer.errors import InputError
 from experiments.commands import command
+from tests.conftest import REPOSITORY
 
 
 def test_gives_what_was_printed():
@@ -13,6 +18,29 @@ def test_gives_what_was_printed():
 def test_says_the_last_line_of_what_fails():
     with pytest.raises(InputError, match=r"^sh -c .*: worse$"):
         command("sh", "-c", "printf 'bad\\nworse\\n' >&2; exit 3")
+
+
+def test_says_the_error_of_dvc_not_where_to_find_help():
+    with pytest.raises(InputError, match=r": bad$"):
+        command("sh", "-c", "printf 'ERROR: bad\n\nHaving any troubles?\n' >&2; exit 255")
+
+
+def test_lets_dvc_end_where_it_is_interrupted(tmp_path):
+    (tmp_path / "dvc.py").write_text(
+        "import time; open('began', 'w'); time.sleep(2); open('ended', 'w')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from experiments.commands import command; command('dvc')"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (tmp_path / "began").exists():
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+    assert process.wait(timeout=60) != 0
+    assert (tmp_path / "ended").exists()
 
 
 def test_says_what_was_printed_where_nothing_was_complained():

@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from colorizer.errors import InputError
 from experiments.rows import read_rows
-from experiments.sweep import Shared
-from experiments.sweeps import Run, read_sweep
+from experiments.sweep import Shared, enqueue
+from experiments.sweeps import Run, read_sweep, read_sweeps
 from tests.conftest import REPOSITORY
 
 STAGE = """
@@ -29,7 +30,8 @@ match sys.argv[1]:
     case "train":
         with open(os.environ["RAN"], "a") as file:
             file.write(f"{kernels}\\n")
-        time.sleep(float(os.environ["NAP"]))
+        if not Path(os.environ["RAN"] + "-rested").exists():
+            time.sleep(float(os.environ["NAP"]))
         if kernels == 13:
             sys.exit(1)
         Path("model").write_text(str(kernels))
@@ -74,9 +76,11 @@ train: {seed: 1, threads: 2}
 evaluate: {threads: 2}
 """
 SWEEPS = """
+one: {seeds: [5], grid: {model.kernels: [2]}}
 three: {seeds: [5], grid: {model.kernels: [2, 13, 4]}}
 five: {seeds: [5], grid: {model.kernels: [1, 2, 3, 4, 5]}}
 """
+SHARE = ("--share", "origin")
 POLLING_OFTEN = """
 from colorizer.errors import one_line_errors
 from experiments import sweep
@@ -148,6 +152,18 @@ def experiments(folder: Path, environment: dict[str, str]) -> set[str]:
     return set(done.stdout.split())
 
 
+def kill_all(environment: dict[str, str], *doing: str) -> None:
+    """Kill the processes of a sweep, as a reboot would, or those that do one of these."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            inside = f"RAN={environment['RAN']}".encode() in (process / "environ").read_bytes()
+            words = (process / "cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        if inside and int(process.name) != os.getpid() and (not doing or {*words} & {*doing}):
+            os.kill(int(process.name), signal.SIGKILL)
+
+
 def ran(environment: dict[str, str]) -> list[str]:
     return sorted(Path(environment["RAN"]).read_text().split())
 
@@ -157,15 +173,8 @@ def test_what_fails_runs_twice_and_is_named_and_what_is_killed_goes_on(project, 
     killed = start(project, slowly, "three", "--jobs", "1")
     while not Path(environment["RAN"]).exists():
         time.sleep(0.2)
-    os.killpg(killed.pid, signal.SIGKILL)
+    kill_all(environment)
     killed.wait()
-    for process in Path("/proc").glob("[0-9]*"):  # the worker of DVC and the run, as a reboot would
-        try:
-            inside = f"RAN={environment['RAN']}".encode() in (process / "environ").read_bytes()
-        except OSError:
-            continue
-        if inside and int(process.name) != os.getpid():
-            os.kill(int(process.name), signal.SIGKILL)
 
     out, error = start(project, environment, "three", "--jobs", "2").communicate(timeout=600)
     assert ran(environment) == ["13", "13", "2", "2", "4"]  # the first 2 was killed
@@ -179,7 +188,9 @@ def test_what_fails_runs_twice_and_is_named_and_what_is_killed_goes_on(project, 
         ("kernels_2", 0.5),
         ("kernels_4", 0.25),
     ]
-    assert all(row["queued"] < row["finished"] for row in rows)
+    for row in rows:
+        queued, finished = (datetime.fromisoformat(row[name]) for name in ("queued", "finished"))
+        assert queued < finished
     written = (project / "results/report.md").read_text()
     assert "Failed: tiny-three-kernels_13-5." in written
 
@@ -191,13 +202,35 @@ def test_what_fails_runs_twice_and_is_named_and_what_is_killed_goes_on(project, 
     assert len(read_rows(project / "results/runs_of_sweeps.csv")) == 2
 
 
+def test_a_run_whose_worker_was_killed_is_run_again(project, environment):
+    sweeping = start(project, environment | {"NAP": "300"}, "one", "--jobs", "1")
+    while not Path(environment["RAN"]).exists():
+        time.sleep(0.2)
+    Path(environment["RAN"] + "-rested").touch()
+    kill_all(environment, "queue-worker", "exec-run", "stage.py")
+    assert sweeping.wait(timeout=600) == 0, sweeping.stderr.read()
+    assert ran(environment) == ["2", "2"]
+    assert experiments(project, environment) == {"tiny-one-kernels_2-5"}
+
+
+def test_what_is_not_committed_is_not_queued(project, monkeypatch):
+    monkeypatch.chdir(project)
+    (run,) = read_sweep(Path("experiments/sweeps.yaml"), "one", "tiny")
+    for file in ("params.yaml", "stage.py", "experiments/sweeps.yaml"):
+        with Path(file).open("a") as opened:
+            opened.write("# changed\n")
+        with pytest.raises(InputError, match=f"^{file}: not as committed; commit that, or"):
+            enqueue(run, "x86_64")
+        git(project, "checkout", file)
+
+
 def test_two_clones_share_a_sweep_and_run_nothing_twice(project, environment, tmp_path):
     git(tmp_path, "clone", "--quiet", "shared", "other", "--branch", "main")
     folders = [project, tmp_path / "other"]
     for key, value in (("user.name", "b"), ("user.email", "b@c")):
         git(folders[1], "config", key, value)
     taking = environment | {"NAP": "3"}
-    words = ("five", "--jobs", "1", "--share", "origin")
+    words = ("five", "--jobs", "1", *SHARE)
     for process in [start(folder, taking, *words) for folder in folders]:
         assert process.wait(timeout=600) == 0, process.stderr.read()
     assert ran(environment) == ["1", "2", "3", "4", "5"]
@@ -205,8 +238,14 @@ def test_two_clones_share_a_sweep_and_run_nothing_twice(project, environment, tm
     assert all(both)
     assert not both[0] & both[1]
 
-    for folder in folders:  # again: what the other one finished is taken, nothing runs
+    # Again, as if none had been given to the others: that is made good, and nothing runs.
+    pushed = git(tmp_path / "shared", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    assert len(pushed) == 5
+    for ref in pushed:
+        git(tmp_path / "shared", "update-ref", "-d", ref)
+    for folder in (*folders, folders[0]):
         assert start(folder, taking, *words).wait(timeout=600) == 0
+    for folder in folders:
         assert experiments(folder, environment) == both[0] | both[1]
     assert len(ran(environment)) == 5
 
@@ -253,6 +292,13 @@ def test_a_sweep_that_makes_no_sense_is_refused(tmp_path, text, complaint):
     file.write_text(text)
     with pytest.raises(InputError, match=complaint):
         read_sweep(file, "a", "tiny")
+
+
+def test_a_file_that_is_no_yaml_is_said_in_one_line(tmp_path):
+    file = tmp_path / "sweeps.yaml"
+    file.write_text("a: [1\nb: 2")
+    with pytest.raises(InputError, match=r"sweeps.yaml: is no YAML \(.+\)$"):
+        read_sweeps(file, "tiny")
 
 
 def test_the_grid_is_the_report_s():

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from experiments import sweep_report
 from experiments.comparisons import AT_8
-from experiments.rows import read_rows
+from experiments.rows import Row, read_rows
 from experiments.sweep_report import PUBLISHED_FILE, report, write_report
 from tests.conftest import REPOSITORY
 from tests.experiments.conftest import BASE, histories, row, rows_of
@@ -23,8 +23,9 @@ def test_points_far_off_what_was_published_are_listed(runs):
     assert "\nOf 3 networks with the report's recipe" in text
     assert "2 are more than 0.005 off:" in text
     assert (
-        "\n- seeds/conv2_kernels8: 0.2262 ± 0.0002 here (3 seeds, 0.2260 to 0.2264), published"
-        in text
+        # 4.303 * 0.0002 * sqrt(1 + 1/3) = 0.0010
+        "\n- seeds/conv2_kernels8: 0.2262 ± 0.0002 here (3 seeds, 0.2260 to 0.2264; "
+        "95% of others 0.2252 to 0.2272), published 0.2321, which no seed gives\n" in text
     )
     assert "\n- seeds/conv1: diverged here, published 0.2484" in text
     assert "- seeds/conv2_kernels2" not in text
@@ -44,12 +45,16 @@ def test_points_of_one_recipe_are_held_against_what_was_published_together(runs)
         row(again, 483, 0.25, params="of seeds/conv4_kernels4 483"),
         row(further, 484, 0.26, params="of seeds/conv4_kernels4 484"),
         row(further, 486, 0.24),
+        # One layer has no kernels: all are the same network, of one run in the report.
+        row("grid/conv_layers_1-kernels_2-learning_rate_0.1", 483, 0.25),
+        row("grid/conv_layers_1-kernels_4-learning_rate_0.1", 483, 0.25),
     ]
     text = report("faces", runs, rows, set(), read_rows(REPOSITORY / PUBLISHED_FILE), [])
-    assert "\nOf 1 networks" in text
+    assert "\nOf 2 networks" in text
     assert (
         f"\n- seeds/conv4_kernels4, {again}, {further}: 0.2500 ± 0.0100 here "
-        "(3 seeds, 0.2400 to 0.2600), published 0.2618"
+        "(3 seeds, 0.2400 to 0.2600; 95% of others 0.2003 to 0.2997), published 0.2618, "
+        "which another seed may give\n"
     ) in text
 
 
@@ -65,20 +70,27 @@ def test_sections_without_rows_are_left_out(runs):
     assert "| grid | 0 | 45 | 0 |" in text
 
 
-def test_networks_that_a_table_beats_are_named(runs):
+def test_networks_are_held_against_a_table_by_intervals(runs):
+    def gaining(place: str, *gains: float) -> list[Row]:
+        some = rows_of(place, *[0.25] * len(gains))
+        return [one | {"gain_over_table": str(gain)} for one, gain in zip(some, gains, strict=True)]
+
     rows = [
-        *rows_of(AT_8, 0.25, 0.25),
-        row("seeds/conv1", 483, 0.3, gain_over_table="-0.03"),
-        row("seeds/conv1", 484, 0.3, gain_over_table="-0.01"),
+        *gaining(AT_8, 0.01, 0.01),
+        *gaining("seeds/conv1", -0.03, -0.01),  # 12.706 * 0.01414 / sqrt(2) = 0.1271
+        *gaining("seeds/rate0.01", -0.021, -0.02, -0.019),  # 4.303 * 0.001 / sqrt(3) = 0.0025
+        *gaining("grid/better", 0.1),
+        *gaining("grid/worse", -0.1),
         row("seeds/tanh", 483, 1.0, gain_over_table="-0.8", diverged="1"),
     ]
+    rows += [dict(one, sweep="grid") for one in gaining(AT_8, 0.01)]  # the same under another name
     text = report("faces", runs, rows, set(), [], [])
-    assert "\n1 of 2 points have a lower margin error than the better" in text
-    assert "seeds/conv2_kernels8 does best, +0.0100." in text
-    assert "\n- seeds: 1 of 2: conv1 (-0.0200)" in text
-    many = [row(f"grid/{n}", 483, 0.5, gain_over_table="-0.1") for n in range(7)]
-    text = report("faces", runs, [*rows, *many], set(), [], [])
-    assert "\n- seeds: 1 of 2: conv1 (-0.0200)\n- grid: 7 of 7\n" in text
+    assert (
+        "\n- 1 better: seeds/conv2_kernels8 (+0.0100 ± 0.0000)\n"
+        "- 1 worse: seeds/rate0.01 (-0.0200 ± 0.0025)\n"
+        "- 1 not told from it: seeds/conv1 (-0.0200 ± 0.1271)\n"
+        "- of 2 networks of one seed, 1 have a lower margin error\n"
+    ) in text
 
 
 def test_charts_lie_beside_the_report_and_go_with_their_rows(runs, tmp_path, monkeypatch):
