@@ -39,6 +39,7 @@ COLUMNS = {
     RUNS_FILE: (
         *("name", "sweep", "point", "seed", "commit", *Identity._fields),
         *("machine", "queued", "finished", *OF_TRAIN, *OF_EVALUATE, "table_margin_error"),
+        *("gray_margin_error", "first_margin_error"),
     ),
     HISTORIES_FILE: ("name", "epoch", "train_mse", "val_mse", "val_margin_error"),
     CURVES_FILE: ("name", "margin", "network"),
@@ -78,6 +79,7 @@ def collect_run(run: Run, revision: str, commit: str) -> Tables:
     train = json.loads(_of_commit(revision, "metrics/train.json"))
     evaluation = json.loads(_of_commit(revision, "metrics/evaluate.json"))
     identity = of_lock(YAML(typ="safe", pure=True).load(_of_commit(revision, "dvc.lock")))
+    history = _series(run, revision, "plots/history.csv", HISTORIES_FILE)
     finished, _, message = (
         command("git", "log", "-1", "--format=%cI %B", revision).strip().partition(" ")
     )
@@ -96,10 +98,12 @@ def collect_run(run: Run, revision: str, commit: str) -> Tables:
         **{name: train[name] for name in OF_TRAIN},
         **{name: evaluation[name] for name in OF_EVALUATE},
         "table_margin_error": evaluation["table_mode"]["margin_error"],
+        "gray_margin_error": evaluation["gray"]["margin_error"],
+        "first_margin_error": history[0]["val_margin_error"],
     }
     return {
         RUNS_FILE: [{name: str(value) for name, value in row.items()}],
-        HISTORIES_FILE: _series(run, revision, "plots/history.csv", HISTORIES_FILE),
+        HISTORIES_FILE: history,
         CURVES_FILE: _series(run, revision, "plots/margin_curve.csv", CURVES_FILE),
     }
 

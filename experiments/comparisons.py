@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from experiments.rows import Points, Row, column, trained
+from experiments.rows import Points, Row, column, failure, trained
 
 # Of Student's t, 97.5%, by the number of values. With more it is less: an interval that takes the
 # last one is too wide rather than too narrow.
@@ -144,7 +144,7 @@ class Difference(NamedTuple):
 
 
 def difference(of: Sequence[Row], against: Sequence[Row], of_seeds: float) -> Difference | None:
-    """How margin errors of runs that did not diverge differ, seed by seed; None without a pair.
+    """How margin errors of trained runs differ, seed by seed; None without a pair.
 
     `of_seeds` is half of the interval that differences of two runs of the other point are in: of
     one seed, there is nothing else to hold the difference against.
@@ -182,9 +182,10 @@ def answer(comparison: Comparison, points: Points, published: Mapping[str, Row])
     if not of or not against:
         return None
     said = [
-        f"{whose} diverged with {_seeds(lost)}"
+        f"{whose} {what} with {_seeds(lost)}"
         for whose, rows in (("training", of), ("what it is compared with", against))
-        if (lost := [row for row in rows if row["diverged"] != "0"])
+        for what in ("diverged", "learnt nothing")
+        if (lost := [row for row in rows if failure(row) == what])
     ]
     if trained(of) and trained(against):
         found = difference(trained(of), trained(against), of_two_runs(comparison.against, points))

@@ -2,6 +2,7 @@
 
 import csv
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -47,9 +48,36 @@ def points_of(rows: Sequence[Row]) -> Points:
     return points
 
 
+def failure(row: Row) -> str:
+    """Why a run says nothing of its settings: it diverged, or learnt nothing; else ''.
+
+    It learnt nothing where no epoch was a hundredth better than its first, and gray copied is: so
+    it is where kernels are dead, 0 after their ReLU for almost all that they see.
+    """
+    if row["diverged"] != "0":
+        return "diverged"
+    error, first, gray = (
+        float(row[name]) for name in ("margin_error", "first_margin_error", "gray_margin_error")
+    )
+    return "learnt nothing" if error > gray and error > 0.99 * first else ""
+
+
 def trained(rows: Sequence[Row]) -> list[Row]:
+    """The rows of runs that did not fail in such a way."""
+    return [row for row in rows if not failure(row)]
+
+
+def converged(rows: Sequence[Row]) -> list[Row]:
     """The rows of runs that did not diverge."""
     return [row for row in rows if row["diverged"] == "0"]
+
+
+def failures(rows: Sequence[Row]) -> str:
+    """How many runs failed in which way, in brackets; nothing where none did."""
+    counts = Counter(filter(None, map(failure, rows)))
+    if len(rows) == 1:
+        return "".join(f" ({what})" for what in counts)
+    return "".join(f" ({count} of {len(rows)} {what})" for what, count in counts.items())
 
 
 def wall_time(rows: Sequence[Row]) -> timedelta:

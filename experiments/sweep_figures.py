@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator
 
 from benchmarks.run import title
 from colorizer.figures import CURVE_INCHES
-from experiments.rows import Row, column, points_of, trained
+from experiments.rows import Row, column, converged, points_of
 from experiments.sweeps import GRID, Run
 
 SHARES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # that a logarithmic axis is marked at
@@ -39,7 +39,7 @@ def grid_errors(runs: Sequence[Run], rows: Sequence[Row]) -> tuple[list[list[flo
             place = [
                 axis.index(float(changes[name][key])) for axis, key in zip(axes, GRID, strict=True)
             ]
-            kept = column(trained(some), "margin_error")
+            kept = column(converged(some), "margin_error")
             errors[tuple(place)] = statistics.mean(kept) if kept else math.inf
     return axes, errors
 

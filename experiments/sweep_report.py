@@ -17,7 +17,19 @@ from experiments.comparisons import (
     interval_of_mean,
     recipes,
 )
-from experiments.rows import Points, Row, column, points_of, read_rows, spread, trained, wall_time
+from experiments.rows import (
+    Points,
+    Row,
+    column,
+    converged,
+    failure,
+    failures,
+    points_of,
+    read_rows,
+    spread,
+    trained,
+    wall_time,
+)
 from experiments.sweep_figures import CHARTS, figures
 from experiments.sweeps import GRID, Run
 
@@ -147,7 +159,7 @@ def _against_table(points: Points) -> Iterator[str]:
     several: dict[str, list[str]] = {"better": [], "worse": [], "not told from it": []}
     alone = []
     for names, rows in recipes(points):
-        if gains := column(trained(rows), "gain_over_table"):
+        if gains := column(trained(rows) or converged(rows), "gain_over_table"):
             gain, noise = statistics.mean(gains), interval_of_mean(gains)
             name = next((name for name in names if not name.startswith("grid/")), names[0])
             told = f"{name} ({gain:+.4f} ± {noise:.4f})"
@@ -188,11 +200,14 @@ def _far_off(runs: Sequence[Run], points: Points, published: Mapping[str, Row]) 
     off = []
     for names, seeds in compared.values():
         theirs = float(published[names[0]]["margin_error"])
-        errors = column(trained([*seeds.values()]), "margin_error")
+        runs_here = [*seeds.values()]
+        errors = column(trained(runs_here), "margin_error")
         if not errors:
-            off.append(f"- {', '.join(names)}: diverged here, published {theirs:.4f}")
+            off.append(
+                f"- {', '.join(names)}: {failure(runs_here[0])} here, published {theirs:.4f}"
+            )
         elif abs(statistics.mean(errors) - theirs) > FAR_OFF:
-            off.append(f"- {', '.join(names)}: {_off(errors, theirs)}")
+            off.append(f"- {', '.join(names)}{failures(runs_here)}: {_off(errors, theirs)}")
     yield (
         f"Of {len(compared)} networks with the report's recipe that it has an error for (without "
         f"learning rate {NEVER_STOPPED}), {len(off) or 'none'} "
@@ -235,21 +250,20 @@ def _tables(runs: Sequence[Run], points: Points, published: Mapping[str, Row]) -
         if cells:
             yield f"\n## Sweep {sweep}"
             yield table(
-                "Means over seeds ± standard deviations, of runs that did not diverge:",
+                "Means over seeds ± standard deviations; failed runs are told of, not counted:",
                 columns,
                 cells,
             )
 
 
 def _measured(rows: Sequence[Row]) -> list[str]:
-    seeds, kept = ", ".join(row["seed"] for row in rows), trained(rows)
+    seeds, kept = ", ".join(row["seed"] for row in rows), trained(rows) or converged(rows)
     if not kept:
         return [seeds, "", "", "", "diverged", "", "", ""]
     digits = {"best_epoch": 0, "train_mse": 6, "val_mse": 6, "margin_error": 4}
     digits |= {"psnr": 2, "ssim": 4, "gain_over_table": 4}
     cells = {name: spread(column(kept, name), places) for name, places in digits.items()}
-    if len(kept) < len(rows):
-        cells["margin_error"] += f" ({len(rows) - len(kept)} of {len(rows)} diverged)"
+    cells["margin_error"] += failures(rows)
     return [seeds, *cells.values()]
 
 

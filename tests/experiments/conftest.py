@@ -40,6 +40,8 @@ def row(place: str, seed: int, error: float, **others: str) -> Row:
         "ssim": "0.9",
         "gain_over_table": "0.01",
         "table_margin_error": "0.2347",
+        "gray_margin_error": "0.7362",
+        "first_margin_error": "0.8",
         **others,
     }
 

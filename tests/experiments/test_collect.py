@@ -106,6 +106,7 @@ def experiment(
 ) -> str:
     """Commit what a run would, five minutes and a day after it was queued; the commit's name."""
     evaluation = EVALUATION | {"margin_error": error, "table_mode": {"margin_error": 0.35}}
+    evaluation["gray"] = {"margin_error": 0.6}
     write(
         {
             "metrics/train.json": json.dumps(METRICS),
@@ -205,6 +206,8 @@ def test_a_row_holds_what_the_commit_of_an_experiment_does(collected):
         "ssim": "0.9",
         "gain_over_table": "0.1",
         "table_margin_error": "0.35",
+        "gray_margin_error": "0.6",
+        "first_margin_error": "0.3",
     }
     errors = {"train_mse": "0.1", "val_mse": "0.2", "val_margin_error": "0.25"}
     assert rows["histories"][1] == {"name": RUN, "epoch": "2"} | errors

@@ -96,19 +96,24 @@ def test_one_seed_is_held_against_the_deviation_of_what_it_is_compared_with():
     assert str(said(base[0], *renamed, *elsewhere, row("seeds/tanh", 483, 0.179))).endswith(
         ", more than seed noise"
     )
-    alone = [row(AT_8, 483, 0.2), row("seeds/tanh", 483, 0.9)]
+    alone = [row(AT_8, 483, 0.2), row("seeds/tanh", 483, 0.7)]
     assert str(said(*alone)).endswith("what is noise is not known")
     beside = answer(Comparison("tanh", "seeds/tanh", AT_8), points_of(alone), KNOWN)
     assert str(beside).endswith("what is noise is not known; the report has +0.0200")
-    assert said(row(AT_8, 483, 0.2), row("seeds/tanh", 484, 0.9)) == "tanh: no seed in common"
+    assert said(row(AT_8, 483, 0.2), row("seeds/tanh", 484, 0.7)) == "tanh: no seed in common"
     assert said(*base) is None
 
 
-def test_diverged_runs_are_told_of_and_not_averaged():
+def test_runs_that_failed_are_told_of_and_not_averaged():
     tanh = rows_of("seeds/tanh", 1.0, 0.22, 0.22)
     tanh[0]["diverged"] = "1"
     assert said(*BASE, *tanh) == (
         "tanh: training diverged with seed 483; lower by 0.0300 (0.0300 to 0.0300; seeds 484, 485)"
+    )
+    dead = rows_of("seeds/tanh", 0.795, 0.22, 0.22)  # 0.8 after its first epoch
+    assert said(*BASE, *dead) == (
+        "tanh: training learnt nothing with seed 483; "
+        "lower by 0.0300 (0.0300 to 0.0300; seeds 484, 485)"
     )
     for some in tanh:
         some["diverged"] = "1"

@@ -1,8 +1,20 @@
 from datetime import timedelta
 
 from experiments.comparisons import AT_8
-from experiments.rows import Row, wall_time
+from experiments.rows import Row, failure, failures, wall_time
 from tests.experiments.conftest import row
+
+
+def test_a_run_failed_that_diverged_or_learnt_nothing():
+    diverged = row(AT_8, 483, 1.0, diverged="1")
+    dead = row(AT_8, 484, 0.793)  # after 0.8, where gray copied has 0.7362
+    slow = row(AT_8, 485, 0.79)
+    at_once = row(AT_8, 486, 0.25, first_margin_error="0.25")
+    rows = [diverged, dead, slow, at_once]
+    assert [*map(failure, rows)] == ["diverged", "learnt nothing", "", ""]
+    assert failures(rows) == " (1 of 4 diverged) (1 of 4 learnt nothing)"
+    assert failures([dead]) == " (learnt nothing)"
+    assert failures([slow]) == failures([slow, at_once]) == ""
 
 
 def test_wall_time_is_of_the_union_of_intervals():

@@ -42,6 +42,7 @@ match sys.argv[1]:
     case "evaluate":
         metrics = {name: 1 for name in ("mse", "psnr", "ssim", "gain_over_table")}
         metrics |= {"margin_error": 1 / kernels, "table_mode": {"margin_error": 0.5}}
+        metrics["gray"] = {"margin_error": 0.7}
         Path("metrics/evaluate.json").write_text(json.dumps(metrics))
         Path("plots/margin_curve.csv").write_text("margin,network\\n0,1\\n")
 """
