@@ -173,11 +173,12 @@ def _against_table(points: Points) -> Iterator[str]:
         return
     yield "\n## Against a table with one color for each gray level\n"
     yield (
-        "The better of two such tables, beside networks of several seeds: how much lower their "
+        "Of two such tables the better one. Of networks of several seeds: how much lower their "
         "margin error is, and half of the 95% interval of that.\n"
     )
-    for verdict, some in several.items():
-        yield f"- {len(some)} {verdict}{': ' if some else ''}{', '.join(some)}"
+    yield from (
+        f"- {len(some)} {verdict}: {', '.join(some)}" for verdict, some in several.items() if some
+    )
     if alone:
         better = sum(gain > 0 for gain in alone)
         yield f"- of {len(alone)} networks of one seed, {better} have a lower margin error"
