@@ -10,6 +10,14 @@ from colorizer.errors import InputError
 from experiments.commands import command
 from tests.conftest import REPOSITORY
 
+# What runs in the background may have been started to ignore Ctrl-C.
+INTERRUPTIBLE = """
+import signal
+from experiments.commands import command
+signal.signal(signal.SIGINT, signal.default_int_handler)
+command("dvc")
+"""
+
 
 def test_gives_what_was_printed():
     assert command("sh", "-c", "printf 'one\\ntwo\\n'; printf three >&2") == "one\ntwo\n"
@@ -30,7 +38,7 @@ def test_lets_dvc_end_where_it_is_interrupted(tmp_path):
         "import time; open('began', 'w'); time.sleep(2); open('ended', 'w')"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", "from experiments.commands import command; command('dvc')"],
+        [sys.executable, "-c", INTERRUPTIBLE],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
         stderr=subprocess.DEVNULL,
