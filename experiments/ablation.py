@@ -197,7 +197,6 @@ def main() -> None:
                 of = of_run(changes)
                 keys = {split: (model, str(seed), name, *of) for split, name in splits.items()}
                 runs.append((changes, splits, keys))
-    machine = processor(available_device())
     wanted = {key for *_, keys in runs for key in keys.values()}
     rows = [row for row in read_rows(runs_file) if tuple(row[key] for key in KEYS) in wanted]
     done = {tuple(row[key] for key in KEYS) for row in rows}
@@ -206,6 +205,7 @@ def main() -> None:
         print(f"{runs_file}: all of {len(runs)} runs are there")
         write_tables(given.results, given.raw.name, rows, models)
         return
+    machine = processor(available_device())
     with TemporaryDirectory() as folder:
         whole, reduced = Path(folder, "whole"), Path(folder, "reduced")
         hold_out(given.raw.resolve(), reduced / "raw")

@@ -182,10 +182,9 @@ def answer(comparison: Comparison, points: Points, published: Mapping[str, Row])
     if not of or not against:
         return None
     said = [
-        f"{whose} {what} with {_seeds(lost)}"
+        f"{whose} {what} with {_seeds([row for row in rows if failure(row) == what])}"
         for whose, rows in (("training", of), ("what it is compared with", against))
-        for what in ("diverged", "learnt nothing")
-        if (lost := [row for row in rows if failure(row) == what])
+        for what in sorted({failure(row) for row in rows} - {""})
     ]
     if trained(of) and trained(against):
         found = difference(trained(of), trained(against), of_two_runs(comparison.against, points))

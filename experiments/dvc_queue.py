@@ -57,17 +57,17 @@ def drop_abandoned(names: Set[str]) -> set[str]:
     return {*abandoned}
 
 
-def tidy(names: Set[str]) -> set[str]:
-    """Take out of the queue what ended, and of these names what no worker has; what is left.
+def tidy(names: Set[str]) -> dict[str, Task]:
+    """Take out of the queue what ended, and of these names what no worker has; those left in it.
 
     What waits for no worker does so since another time, and maybe for another commit.
     """
     command("dvc", "queue", "remove", "--success", "--failed")
     if not have_workers():
         drop_abandoned(names)
-        for name in names & tasks().keys():
-            command("dvc", "queue", "remove", name)
-    return names & tasks().keys()
+        if waiting := names & tasks().keys():
+            command("dvc", "queue", "remove", *sorted(waiting))
+    return {name: task for name, task in tasks().items() if name in names}
 
 
 def _process(file: Path, does: str) -> psutil.Process | None:

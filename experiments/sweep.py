@@ -24,7 +24,7 @@ from colorizer.errors import InputError, one_line_errors
 from colorizer.files import write_text
 from experiments.collect import collect
 from experiments.commands import command
-from experiments.dvc_queue import Task, drop_abandoned, tasks, tidy
+from experiments.dvc_queue import drop_abandoned, tasks, tidy
 from experiments.identity import holding, require_committed, source_files
 from experiments.models import options
 from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
@@ -121,17 +121,18 @@ def run_missing(
     """Run what is neither held nor finished; what failed, and what other machines have, by name."""
     named = {run.name: run for run in runs}
     if shared:
-        shared.pull(named.keys() - finished())
-        shared.push(named.keys() & finished())
+        here = named.keys() & finished()
+        shared.pull(named.keys() - here)
+        shared.push(here)
     done = (finished() | held) & named.keys()
-    ours = tidy(named.keys()) - done
+    queue = tidy(named.keys())
+    ours = queue.keys() - done
     waiting = [run for run in runs if run.name not in done | ours]
     tries = Counter(ours)
     failed: set[str] = set()
     elsewhere: set[str] = set()
     machine = processor(available_device())
     most = jobs * (1 + (WAITING_OF_SHARED if shared else WAITING))
-    queue: dict[str, Task] = tasks()
     with tqdm(total=len(runs), initial=len(done), desc="runs", unit="run") as progress:
         while waiting or ours:
             # A few at a time: they run while the next are queued.

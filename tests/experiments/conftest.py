@@ -4,19 +4,15 @@ import pytest
 
 from experiments.comparisons import AT_8
 from experiments.rows import Row
-from experiments.sweeps import SWEEPS_FILE, Run, read_sweep
+from experiments.sweeps import SWEEPS_FILE, Run, read_sweeps
 from tests.conftest import REPOSITORY
 
-SWEEPS = (
-    *("grid", "seeds", "luck", "l2", "proposals"),
-    *("batch_norm", "batch_norm_rates", "batch_norm_batches"),
-)
 SEEDS = (483, 484, 485)
 
 
 @pytest.fixture(scope="module")
 def runs() -> list[Run]:
-    return [run for name in SWEEPS for run in read_sweep(REPOSITORY / SWEEPS_FILE, name, "faces")]
+    return read_sweeps(REPOSITORY / SWEEPS_FILE, "faces")
 
 
 def row(place: str, seed: int, error: float, **others: str) -> Row:
