@@ -17,16 +17,16 @@ repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then sh
 	dvc repro
 	dvc metrics show
 
-test: lint ## lint, then run the tests, two at a time
-	python -m pytest --numprocesses 2 --dist loadgroup
+test: lint ## lint, then run the tests, four at a time (many of them wait)
+	python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-web: $(VENV)/installed-web ## serve a page to try networks, on this machine alone
-	python web.py
+web: $(VENV)/installed-web ## serve a page to try networks, for this machine only
+	python -m web
 
-test-web: $(VENV)/installed-web ## test that page in Chromium, which has to be installed
-	python -m pytest tests/test_web.py
+test-web: $(VENV)/installed-web ## test that page in Chromium, which must be installed
+	python -m pytest tests/web
 
-coverage: $(VENV)/installed ## tell which lines and branches the tests of the code do not reach
+coverage: $(VENV)/installed ## show which lines and branches the tests do not reach
 	python -m pytest tests/colorizer tests/stages --cov
 
 lint: $(VENV)/installed ## check format, style and types
@@ -34,14 +34,14 @@ lint: $(VENV)/installed ## check format, style and types
 	ruff check .
 	mypy
 
-verify: $(VENV)/installed ## rebuild the committed pipeline from nothing and compare every hash
-	python verify.py
+verify: $(VENV)/installed ## rebuild the committed pipeline from scratch and compare every hash
+	python -m scripts.verify
 
 bench: $(VENV)/installed ## measure speed and memory, on DATA=data/raw/NAME or the sample
 	dvc repro --quiet sample
 	python -m benchmarks.run $(DATA) 2 3
 
-constraints: ## pin what the direct dependencies bring, as a fresh environment gets it now
+constraints: ## pin the indirect dependencies at their current versions
 	rm -rf $(VENV)-fresh
 	$(PYTHON) -m venv $(VENV)-fresh
 	$(VENV)-fresh/bin/python -m pip $(QUIETLY) install --requirement requirements.txt

@@ -1,4 +1,4 @@
-"""Seconds of each epoch of a loop: the reference's (on photographs) or ours (on prepared splits).
+"""Time epochs of the reference loop (on photographs) or of ours (on prepared splits).
 
 Prints a line of JSON: seconds and training errors, an entry for each epoch.
 """
@@ -14,11 +14,13 @@ import torch
 from ruamel.yaml import YAML
 
 from benchmarks import reference
-from colorizer.device import set_up_processor
-from colorizer.network import Colorizer, ModelParams
-from colorizer.photos import find_photos
-from colorizer.splits import open_split
-from colorizer.training import Training, TrainParams
+from colorizer.data.photos import find_photos
+from colorizer.data.splits import open_split
+from colorizer.device import configure_torch
+from colorizer.models.colorizer import Colorizer
+from colorizer.models.config import ModelParams
+from colorizer.training.config import TrainParams
+from colorizer.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[1]
 SEED = 483
@@ -27,22 +29,23 @@ SEED = 483
 def ours(
     data: Path, conv_layers: int, kernels: int, batch_norm: bool, threads: int
 ) -> Iterator[float]:
-    """Training errors, epoch by epoch, of the pipeline's training."""
+    """Training errors of the pipeline's trainer, epoch by epoch."""
     sections = YAML(typ="safe").load(ROOT / "params.yaml")
-    network = {"conv_layers": conv_layers, "kernels": kernels, "batch_norm": batch_norm}
-    model = ModelParams(**sections["model"] | network)
+    changes = {"conv_layers": conv_layers, "kernels": kernels, "batch_norm": batch_norm}
+    model = ModelParams(**sections["model"] | changes)
     recipe = {"learning_rate": reference.LEARNING_RATE, "batch_size": reference.BATCH_SIZE}
     params = TrainParams(**sections["train"] | recipe | {"seed": SEED, "patience": 100})
-    set_up_processor(threads)
+    configure_torch(threads)
     torch.manual_seed(SEED)
     splits = [open_split(data / split) for split in ("train", "val")]
-    run = Training(Colorizer(model), params, reference.LEVELS, *splits)
+    network = Colorizer(model, reference.MARGIN)
+    trainer = Trainer(network, params, reference.MARGIN, *splits)
     while True:
-        yield run.run_epoch().train_mse
+        yield trainer.run_epoch().train_mse
 
 
-def theirs(data: Path, conv_layers: int, kernels: int, batch_norm: bool) -> Iterator[float]:
-    """Training errors, epoch by epoch, of the report's way of working."""
+def of_reference(data: Path, conv_layers: int, kernels: int, batch_norm: bool) -> Iterator[float]:
+    """Training errors of the reference loop, epoch by epoch."""
     torch.manual_seed(SEED)
     network = reference.build(conv_layers, kernels, batch_norm)
     training, validation = (
@@ -53,23 +56,25 @@ def theirs(data: Path, conv_layers: int, kernels: int, batch_norm: bool) -> Iter
 
 
 def main() -> None:
-    """Time some epochs."""
+    """Time epochs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("loop", choices=["reference", "ours"])
     parser.add_argument("data", type=Path, help="raw data set, or the folder of prepared splits")
     parser.add_argument("conv_layers", type=int)
     parser.add_argument("kernels", type=int)
     parser.add_argument("batch_norm", type=int)
-    parser.add_argument("threads", type=int, help="ours only: the reference has the default")
+    parser.add_argument(
+        "threads", type=int, help="of ours; the reference loop uses PyTorch's default"
+    )
     parser.add_argument("epochs", type=int)
-    given = parser.parse_args()
-    network = (given.data, given.conv_layers, given.kernels, bool(given.batch_norm))
-    loop = ours(*network, given.threads) if given.loop == "ours" else theirs(*network)
-    seconds, train_mses, started = [], [], time.perf_counter()
-    for train_mse in islice(loop, given.epochs):
-        seconds.append(time.perf_counter() - started)
+    args = parser.parse_args()
+    network = (args.data, args.conv_layers, args.kernels, bool(args.batch_norm))
+    loop = ours(*network, args.threads) if args.loop == "ours" else of_reference(*network)
+    seconds, train_mses, start = [], [], time.perf_counter()
+    for train_mse in islice(loop, args.epochs):
+        seconds.append(time.perf_counter() - start)
         train_mses.append(train_mse)
-        started = time.perf_counter()
+        start = time.perf_counter()
     print(json.dumps({"seconds": seconds, "train_mses": train_mses}))
 
 

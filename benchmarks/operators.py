@@ -1,6 +1,6 @@
-"""Where the time of an epoch of our training goes, by PyTorch's profiler.
+"""Profile an epoch of our training with PyTorch's profiler.
 
-Prints a line of JSON: an operator's share of the time of all, for those with the most.
+Prints a line of JSON: the share of time of each of the operators that take most.
 """
 
 import argparse
@@ -22,9 +22,9 @@ def main() -> None:
     parser.add_argument("kernels", type=int)
     parser.add_argument("batch_norm", type=int)
     parser.add_argument("threads", type=int)
-    given = parser.parse_args()
-    network = (given.data, given.conv_layers, given.kernels, bool(given.batch_norm))
-    loop = ours(*network, given.threads)
+    args = parser.parse_args()
+    network = (args.data, args.conv_layers, args.kernels, bool(args.batch_norm))
+    loop = ours(*network, args.threads)
     next(loop)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         next(loop)

@@ -1,7 +1,7 @@
-"""The report's way of working, written plainly, for comparison.
+"""The reference loop: the report's way of training, written plainly, for comparison.
 
-Each epoch decodes every photograph again; tensors are floats with channels first; batches are
-small in validation too; PyTorch's settings are its defaults.
+Each epoch decodes every photograph again; tensors have channels first in memory; validation uses
+small batches too; PyTorch has its default settings.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 
 BATCH_SIZE = 16
 LEARNING_RATE = 0.1
-LEVELS = 12
-MARGIN = LEVELS * 2 / 255  # on [-1, 1]
+MARGIN = 12  # levels
 
 
 class Photos(Dataset[tuple[Tensor, Tensor]]):
     """Gray (1, H, W) and rgb (3, H, W) of photographs, float32 on [-1, 1]."""
 
     def __init__(self, paths: list[Path]) -> None:
-        """Of the photographs at `paths`."""
+        """Read the photographs at `paths`."""
         self._paths = paths
 
     def __len__(self) -> int:
@@ -55,9 +54,9 @@ def build(conv_layers: int, kernels: int, batch_norm: bool) -> nn.Sequential:
 def epochs(
     network: nn.Module, training: list[Path], validation: list[Path], seed: int
 ) -> Iterator[tuple[float, float, float]]:
-    """Train without end; after each epoch give training and validation error and margin error.
+    """Train without end; yield training MSE, validation MSE and margin error after each epoch.
 
-    Two things are as in the pipeline and not as in the report, so that both can be compared:
+    Two things are as in the pipeline and not as in the report, so that the two can be compared:
     errors are totals over totals, and batch norm validates in evaluation mode.
     """
     order = torch.Generator().manual_seed(seed)
@@ -79,5 +78,7 @@ def epochs(
             for gray, rgb in DataLoader(Photos(validation), BATCH_SIZE):
                 output = network(gray)
                 squared += nn.functional.mse_loss(output, rgb).item() * len(gray)
-                outside += ((output - rgb).abs() >= MARGIN).float().mean().item() * len(gray)
+                outside += ((output - rgb).abs() >= MARGIN / 127.5).float().mean().item() * len(
+                    gray
+                )
         yield train_squared / len(photos), squared / len(validation), outside / len(validation)

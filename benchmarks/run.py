@@ -1,6 +1,6 @@
-"""Measure how fast the pipeline is, and how much memory it takes; print tables in Markdown.
+"""Measure the speed and memory of the pipeline; print tables in Markdown.
 
-Everything that is compared runs in turn, several times, on one data set.
+What is compared runs alternately, several times, on one data set.
 """
 
 import argparse
@@ -20,37 +20,26 @@ from tqdm import tqdm
 
 from benchmarks.epoch import SEED
 from benchmarks.measure import Cost, measure
-from colorizer.photos import find_photos
+from colorizer.data.photos import find_photos
+from colorizer.markdown import median_and_range, table
 
 ROOT = Path(__file__).parents[1]
 SPLITS = ("train", "val", "test")
-# What each stage is given after a data set is prepared, in a folder of its own.
+# Arguments of the stages in a folder in which a data set is prepared.
 ARGUMENTS = {
     "train": ("train", "val", "model.safetensors", "train.json", "history.csv"),
     "evaluate": ("train", "val", "model.safetensors", "val.npy", "evaluate.json", "curve.csv"),
     "predict_test": ("test", "model.safetensors", "test.npy", "names.txt"),
 }
 STAGES = ("sample", "prepare", "train", "evaluate", "predict_test", "plot")
-# conv layers, kernels, batch norm: the report's configurations.
+# conv layers, kernels, batch norm: configurations of the report.
 NETWORKS = ((1, 8, 0), (2, 2, 0), (2, 8, 0), (2, 16, 0), (4, 4, 0), (4, 8, 0), (2, 8, 1))
 EPOCHS = {"reference": 2, "ours": 4}  # the first of each is not counted
-MEMORY_AT = (5_000, 50_000)  # photographs in all splits together
-
-
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table in Markdown."""
-    lines = [f"\n{title}\n", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
-
-
-def spread(values: Sequence[float], digits: int) -> str:
-    """Median, and in brackets the smallest and the largest."""
-    median = statistics.median(values)
-    return f"{median:.{digits}f} ({min(values):.{digits}f}..{max(values):.{digits}f})"
+MEMORY_SIZES = (5_000, 50_000)  # photographs in all splits together
 
 
 def epochs(raw: Path, prepared: Path, threads: int, times: int) -> Iterator[list[object]]:
-    """Seconds per epoch of both loops, for each network a row."""
+    """Seconds per epoch of both loops, a row for each network."""
     for network in tqdm(NETWORKS, desc="epochs"):
         pairs = []
         for _ in range(times):
@@ -60,53 +49,56 @@ def epochs(raw: Path, prepared: Path, threads: int, times: int) -> Iterator[list
                 costs[loop] = epoch_cost([loop, *map(str, arguments)])
             pairs.append(costs)
         seconds = {loop: [pair[loop][0] for pair in pairs] for loop in EPOCHS}
-        ratios = [theirs / ours for theirs, ours in zip(*seconds.values(), strict=True)]
+        ratios = [reference / ours for reference, ours in zip(*seconds.values(), strict=True)]
         yield [
-            title(*network),
-            *(spread(seconds[loop], 2) for loop in EPOCHS),
-            f"**{spread(ratios, 1)}**",
+            network_title(*network),
+            *(median_and_range(seconds[loop], 2) for loop in EPOCHS),
+            f"**{median_and_range(ratios, 1)}**",
             medians(pairs, 1),
             medians(pairs, 2),
         ]
 
 
 def medians(pairs: Sequence[Mapping[str, tuple[float, ...]]], which: int) -> str:
-    """The reference's median of a figure, and ours."""
+    """Medians of a figure: the reference loop's and ours."""
     return " / ".join(
         f"{statistics.median(pair[loop][which] for pair in pairs):.0f}" for loop in EPOCHS
     )
 
 
 def timed_epochs(arguments: list[str]) -> tuple[list[float], Cost]:
-    """Seconds of the epochs of a loop that are counted, and what all of it cost."""
+    """Seconds of the counted epochs of a loop, and the cost of the whole process."""
     cost = measure(["-m", "benchmarks.epoch", *arguments], ROOT)
     return json.loads(cost.output)["seconds"][1:], cost
 
 
 def epoch_cost(arguments: list[str]) -> tuple[float, float, float]:
-    """Median seconds of the counted epochs, peak memory in MB, thousands of page faults a run."""
+    """Median seconds of the counted epochs, peak memory in MB, thousands of page faults."""
     seconds, cost = timed_epochs(arguments)
     return statistics.median(seconds), cost.anonymous / 1e6, cost.faults / 1e3
 
 
 def operators(prepared: Path, threads: int) -> Iterator[list[object]]:
-    """What PyTorch spends our epochs on, for each network a row."""
+    """The operators that take most of our epochs, a row for each network."""
     for network in NETWORKS:
         arguments = map(str, [prepared, *network, threads])
         shares = json.loads(measure(["-m", "benchmarks.operators", *arguments], ROOT).output)
-        said = (f"{name.removeprefix('aten::')} {share:.0%}" for name, share in shares.items())
-        yield [title(*network), ", ".join(said)]
+        texts = (f"{name.removeprefix('aten::')} {share:.0%}" for name, share in shares.items())
+        yield [network_title(*network), ", ".join(texts)]
 
 
-def title(conv_layers: int, kernels: int, batch_norm: int) -> str:
+def network_title(conv_layers: int, kernels: int, batch_norm: int) -> str:
     """A network in words."""
-    kernels_too = f", {kernels} kernels" if conv_layers > 1 else ""
-    return f"{conv_layers} conv{kernels_too}{', batch norm' if batch_norm else ''}"
+    return (
+        f"{conv_layers} conv"
+        + (f", {kernels} kernels" if conv_layers > 1 else "")
+        + (", batch norm" if batch_norm else "")
+    )
 
 
 @contextmanager
 def workplace(**changes: object) -> Iterator[Path]:
-    """A folder with params.yaml, where sections may be changed."""
+    """A temporary folder with params.yaml and changes of its sections."""
     with TemporaryDirectory() as folder:
         params = YAML().load(ROOT / "params.yaml")
         for section, values in changes.items():
@@ -122,13 +114,13 @@ def prepare(folder: Path, raw: Path) -> Cost:
 
 
 def stage_cost(stage: str, folder: Path) -> Cost:
-    """Run one of the other stages where a data set was prepared."""
+    """Run another stage in a folder in which a data set is prepared."""
     return measure(["-m", f"stages.{stage}", *ARGUMENTS[stage]], folder)
 
 
 @contextmanager
 def one_processor() -> Iterator[None]:
-    """Let what is started in the block run on one processor only."""
+    """Let processes that are started in the block run on one processor only."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(allowed)})
     try:
@@ -138,42 +130,42 @@ def one_processor() -> Iterator[None]:
 
 
 def stages(raw: Path, folder: Path, times: int) -> Iterator[list[object]]:
-    """Photographs per second of the stages that take long, a row each."""
+    """Photographs per second of the slow stages, a row each."""
     photos = {split: len(find_photos(raw / split)[0]) for split in SPLITS}
-    alone, together = [], []
+    single, all_processes = [], []
     for _ in tqdm(range(times), desc="prepare"):
         with one_processor():
-            alone.append(prepare(folder, raw).seconds)
-        together.append(prepare(folder, raw).seconds)
+            single.append(prepare(folder, raw).seconds)
+        all_processes.append(prepare(folder, raw).seconds)
     total = sum(photos.values())
-    yield ["prepare, 1 process", spread([total / s for s in alone], 0), ""]
-    ratios = [one / all_ for one, all_ in zip(alone, together, strict=True)]
+    yield ["prepare, 1 process", median_and_range([total / seconds for seconds in single], 0), ""]
+    ratios = [one / many for one, many in zip(single, all_processes, strict=True)]
     processors = len(os.sched_getaffinity(0))
     yield [
         f"prepare, {processors} processes",
-        spread([total / s for s in together], 0),
-        f"{spread(ratios, 2)} times one",
+        median_and_range([total / seconds for seconds in all_processes], 0),
+        f"{median_and_range(ratios, 2)} times one",
     ]
     stage_cost("train", folder)
     for stage, split in (("evaluate", "val"), ("predict_test", "test")):
         rates = [photos[split] / stage_cost(stage, folder).seconds for _ in range(times)]
-        yield [stage, spread(rates, 0), "with start-up"]
+        yield [stage, median_and_range(rates, 0), "with start-up"]
 
 
 def startup(times: int) -> Iterator[list[object]]:
-    """Seconds that it takes to import a stage, a row each."""
+    """Seconds to import each stage, a row each."""
     for stage in STAGES:
         costs = [measure(["-c", f"import stages.{stage}"], ROOT) for _ in range(times)]
-        yield [stage, spread([cost.seconds for cost in costs], 2)]
+        yield [stage, median_and_range([cost.seconds for cost in costs], 2)]
 
 
 def memory(raw: Path) -> Iterator[list[object]]:
-    """Peak memory of stages at two sizes of a data set, a row each."""
+    """Peak memory of stages for two sizes of a data set, a row each."""
     sources = {
         split: [raw / split / path for path in find_photos(raw / split)[0]] for split in SPLITS
     }
-    most: dict[str, list[float]] = {}
-    for count in tqdm(MEMORY_AT, desc="memory"):
+    peaks: dict[str, list[float]] = {}
+    for count in tqdm(MEMORY_SIZES, desc="memory"):
         changes = {"train": {"epochs": 1}, "predict_test": {"count": "all"}}
         with workplace(**changes) as folder:
             for split, paths in sources.items():
@@ -184,13 +176,13 @@ def memory(raw: Path) -> Iterator[list[object]]:
             costs = {"prepare": prepare(folder, folder / "raw")}
             costs |= {stage: stage_cost(stage, folder) for stage in ARGUMENTS}
             for stage, cost in costs.items():
-                most.setdefault(stage, []).append(cost.anonymous / 1e6)
-    for stage, (few, many) in most.items():
+                peaks.setdefault(stage, []).append(cost.anonymous / 1e6)
+    for stage, (few, many) in peaks.items():
         yield [stage, f"{few:.0f}", f"{many:.0f}", f"{many / few:.2f}"]
 
 
 def sweep(prepared: Path, times: int) -> Iterator[list[object]]:
-    """Epochs per second of several runs at once, processors shared out among them, a row each."""
+    """Epochs per second of several runs at once that share the processors, a row each."""
     processors = len(os.sched_getaffinity(0))
     shares = [workers for workers in range(1, processors + 1) if processors % workers == 0]
     network, count = ["2", "16", "0"], 6
@@ -211,11 +203,16 @@ def sweep(prepared: Path, times: int) -> Iterator[list[object]]:
             rates[workers].append(sum(1 / statistics.median(seconds) for seconds in outputs))
     for workers in shares:
         ratios = [a / b for a, b in zip(rates[workers], rates[1], strict=True)]
-        yield [workers, processors // workers, spread(rates[workers], 2), spread(ratios, 2)]
+        yield [
+            workers,
+            processors // workers,
+            median_and_range(rates[workers], 2),
+            median_and_range(ratios, 2),
+        ]
 
 
 def dvc(times: int) -> Iterator[list[object]]:
-    """What DVC adds to the stages of the committed pipeline, in a clone, a row each."""
+    """Time that DVC adds to the stages of the committed pipeline, in a clone, a row each."""
     rows: dict[str, list[float]] = {}
     with TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
@@ -235,24 +232,24 @@ def dvc(times: int) -> Iterator[list[object]]:
             }.items():
                 rows.setdefault(what, []).append(seconds)
     for what, measured in rows.items():
-        yield [what, spread(measured, 1)]
+        yield [what, median_and_range(measured, 1)]
 
 
 def queue(clone: Path, resolutions: list[int]) -> float:
-    """Seconds for a queue of experiments that run the plot stage only."""
+    """Seconds for a queue of experiments that only run the plot stage."""
     for dpi in resolutions:
         call(["dvc", "exp", "run", "--queue", "--set-param", f"plot.dpi={dpi}"], clone)
     return call(["dvc", "exp", "run", "--run-all"], clone)
 
 
 def commands_of(clone: Path) -> list[list[str]]:
-    """The commands of a pipeline that has run, in their order."""
+    """The commands of the stages of a pipeline that has run."""
     lock = YAML(typ="safe").load(clone / "dvc.lock")["stages"]
     return [lock[stage]["cmd"].split() for stage in STAGES]
 
 
 def call(command: list[str], folder: Path) -> float:
-    """Run a command, showing nothing unless it fails; the seconds that it took."""
+    """Run a command without showing its output; the seconds that it took."""
     started = time.perf_counter()
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - started
@@ -262,22 +259,24 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("raw", type=Path, help="data set to measure on")
-    parser.add_argument("threads", type=int, help="of our training; the reference takes its own")
-    parser.add_argument("times", type=int, help="how often each thing is measured")
-    given = parser.parse_args()
-    raw, times = given.raw.resolve(), given.times
+    parser.add_argument(
+        "threads", type=int, help="of our training; the reference loop uses PyTorch's default"
+    )
+    parser.add_argument("times", type=int, help="repetitions of each measurement")
+    args = parser.parse_args()
+    raw, times = args.raw.resolve(), args.times
     with workplace(train={"epochs": 1}) as folder:
         prepare(folder, raw)
         print(
             table(
-                f"Seconds per epoch on {raw.name}, {given.threads} threads, seed {SEED}:",
-                ["network", "the report's way", "ours", "ratio", "MB", "1000 page faults"],
-                [*epochs(raw, folder, given.threads, times)],
+                f"Seconds per epoch on {raw.name}, {args.threads} threads, seed {SEED}:",
+                ["network", "reference loop", "ours", "ratio", "MB", "1000 page faults"],
+                [*epochs(raw, folder, args.threads, times)],
             ),
             table(
-                "Of our time, the operators that take most:",
+                "The operators that take most of our time:",
                 ["network", "share"],
-                [*operators(folder, given.threads)],
+                [*operators(folder, args.threads)],
             ),
             table(
                 f"Photographs per second on {raw.name}:",
@@ -285,17 +284,17 @@ def main() -> None:
                 [*stages(raw, folder, times)],
             ),
             table(
-                f"Runs at once (2 conv, 16 kernels), on {raw.name}:",
-                ["runs", "threads each", "epochs/s together", "times one run"],
+                f"Simultaneous runs (2 conv, 16 kernels) on {raw.name}:",
+                ["runs", "threads each", "epochs/s in total", "times one run"],
                 [*sweep(folder, times)],
             ),
             table(
                 "Peak memory, anonymous pages, MB:",
-                ["stage", *(f"{count} photographs" for count in MEMORY_AT), "ratio"],
+                ["stage", *(f"{count} photographs" for count in MEMORY_SIZES), "ratio"],
                 [*memory(raw)],
             ),
             table("Seconds to import a stage:", ["stage", "seconds"], [*startup(times)]),
-            table("Seconds of DVC, on the sample:", ["what", "seconds"], [*dvc(times)]),
+            table("Seconds that DVC adds, on the sample:", ["command", "seconds"], [*dvc(times)]),
             sep="\n",
         )
 

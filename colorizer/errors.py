@@ -1,4 +1,4 @@
-"""What goes wrong, in the words of the person who can mend it."""
+"""Errors that the user can fix, as one line on standard error."""
 
 import signal
 import sys
@@ -7,19 +7,20 @@ from contextlib import contextmanager
 
 
 class InputError(Exception):
-    """A file or parameter that cannot be used; the message is one line.
+    """A file or parameter that cannot be used.
 
-    The message names the file or parameter, says what is wrong and what would be right.
+    The message is one line that names the file or parameter and says what is wrong and what would
+    be right.
     """
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program with one line on standard error for what its user can mend.
+    """End the program with one line on standard error when the user can fix the cause.
 
-    Exit status 1 for bad input and for what the operating system refuses (disk full, no
-    permission), 130 for Ctrl-C and 143 for SIGTERM, after both of which half-written files are
-    removed. Anything else is a defect of the program and keeps its traceback.
+    The exit status is 1 for bad input and for errors of the operating system (disk full, permission
+    denied), 130 for Ctrl-C and 143 for SIGTERM; partial files are removed in all these cases. Any
+    other exception is a defect of the program and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:

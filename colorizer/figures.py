@@ -1,4 +1,4 @@
-"""The report's figures: curves over epochs and margins, and rows of pictures."""
+"""The report's figures: curves over epochs and margins, and rows of images. Needs no torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,27 +9,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 CURVE_INCHES = (7.0, 4.2)
-PICTURE_INCHES = 1.5
+IMAGE_INCHES = 1.5
+LONGEST_CAPTION = 22
 
 
 def history_figure(
     epochs: Sequence[int], errors: Mapping[str, Sequence[float]], label: str, best_epoch: int
 ) -> Figure:
-    """Draw errors over epochs, with the chosen epoch marked; `best_epoch` 0: none was chosen."""
+    """Draw errors over epochs and mark the chosen epoch; `best_epoch` is 0 when there is none."""
     figure = Figure(CURVE_INCHES, layout="constrained")
     axes = figure.add_subplot(xlabel="epoch", ylabel=label)
     if best_epoch:
-        name = f"chosen epoch {best_epoch}"
-        axes.axvline(best_epoch, color="gray", linestyle="--", label=name)
+        axes.axvline(best_epoch, color="gray", linestyle="--", label=f"chosen epoch {best_epoch}")
     else:
         axes.set_title("training diverged: no epoch was chosen")
     for name, values in errors.items():
         if best_epoch:
             chosen = values[epochs.index(best_epoch)]
-            name = f"{name}, {chosen:.4f} there"
-        (line,) = axes.plot(epochs, values, marker=".", label=name)
-        if best_epoch:
+            (line,) = axes.plot(epochs, values, marker=".", label=f"{name}, {chosen:.4f} there")
             axes.plot(best_epoch, chosen, "o", color=line.get_color(), markersize=9)
+        else:
+            axes.plot(epochs, values, marker=".", label=name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
@@ -53,14 +53,14 @@ def margin_figure(
     return figure
 
 
-def picture_figure(
+def image_figure(
     title: str, rows: Mapping[str, Sequence[np.ndarray]], captions: Sequence[str]
 ) -> Figure:
-    """Draw labelled rows of pictures, uint8 (H, W) or (H, W, 3), with captions below."""
+    """Draw labeled rows of images, uint8 (H, W) or (H, W, 3), with captions below the columns."""
     figure, cells = _cells(title, list(rows), captions)
-    for cells_of_row, pictures in zip(cells, rows.values(), strict=True):
-        for cell, picture in zip(cells_of_row, pictures, strict=True):
-            cell.imshow(picture, cmap="gray", vmin=0, vmax=255)
+    for cells_of_row, images in zip(cells, rows.values(), strict=True):
+        for cell, image in zip(cells_of_row, images, strict=True):
+            cell.imshow(image, cmap="gray", vmin=0, vmax=255)
     return figure
 
 
@@ -71,9 +71,9 @@ def error_figure(
     margin: int,
     captions: Sequence[str],
 ) -> Figure:
-    """Draw pictures above their targets, and where they are off: the worst channel's levels."""
+    """Draw images, their targets, and maps of the distance of each pixel's worst channel."""
     figure, cells = _cells(title, ["prediction", "target", "distance"], captions)
-    # White where every channel is within the margin, so that what counts stands out.
+    # White where every channel is within the margin, so that the errors stand out.
     colors = colormaps["inferno_r"].with_extremes(under="white")
     largest = 6 * margin
     for column, prediction, target in zip(cells.T, predictions, targets, strict=True):
@@ -92,20 +92,20 @@ def error_figure(
 
 
 def write_png(path: Path, figure: Figure, dpi: int) -> None:
-    """Write a figure as PNG without the version of the library that drew it."""
+    """Write a figure as PNG, without the version of Matplotlib in its metadata."""
     figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def _shortened(caption: str) -> str:
-    return (
-        caption if max(map(len, caption.split("\n"))) <= 22 else f"{caption[:10]}...{caption[-9:]}"
-    )
+    if max(map(len, caption.split("\n"))) <= LONGEST_CAPTION:
+        return caption
+    return f"{caption[:10]}...{caption[-9:]}"
 
 
 def _cells(
     title: str, row_labels: Sequence[str], captions: Sequence[str]
 ) -> tuple[Figure, np.ndarray]:
-    inches = (PICTURE_INCHES * (len(captions) + 0.4), PICTURE_INCHES * (len(row_labels) + 0.4))
+    inches = (IMAGE_INCHES * (len(captions) + 0.4), IMAGE_INCHES * (len(row_labels) + 0.4))
     figure = Figure(inches, layout="constrained")
     figure.suptitle(title, fontsize=10)
     cells = figure.subplots(len(row_labels), len(captions), squeeze=False)
@@ -114,6 +114,6 @@ def _cells(
     for cell, label in zip(cells[:, 0], row_labels, strict=True):
         cell.set_ylabel(label)
     for cell, caption in zip(cells[-1], captions, strict=True):
-        # Names of files stand here: of any length, and not to be read as formulas.
+        # Captions can be file names: of any length, and "$" does not begin a formula.
         cell.set_xlabel(_shortened(caption), fontsize=8, parse_math=False)
     return figure, cells

@@ -1,6 +1,5 @@
-"""Outputs on disk: whole or not there."""
+"""Files that are written atomically: complete or not at all."""
 
-import csv
 import json
 import math
 import shutil
@@ -12,12 +11,12 @@ from colorizer.errors import InputError
 
 
 @contextmanager
-def replacing(*paths: Path) -> Iterator[list[Path]]:
-    """Give paths to write to; what was written there becomes `paths` when the block succeeds.
+def atomic_write(*paths: Path) -> Iterator[list[Path]]:
+    """Yield temporary paths to write to; when the block succeeds, rename them to `paths`.
 
-    Each may become a file or a folder. When the block fails, `paths` stay as they were and
-    what was half written is removed. A killed process leaves `.NAME.partial` behind, which
-    nothing reads and the next run removes.
+    Each may become a file or a folder. When the block fails, `paths` stay as they were and the
+    temporary files are removed. A killed process leaves `.NAME.partial` behind, which nothing reads
+    and the next run removes.
     """
     partials = [path.with_name(f".{path.name}.partial") for path in paths]
     for partial in partials:
@@ -26,7 +25,7 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
     try:
         yield partials
         for partial, path in zip(partials, paths, strict=True):
-            if path.is_dir():  # which no folder can take the place of
+            if path.is_dir():  # a folder cannot be renamed to one with content
                 replaced = path.with_name(f".{path.name}.replaced.partial")
                 _remove(replaced)
                 path.replace(replaced)
@@ -35,7 +34,7 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
             else:
                 partial.replace(path)
     except OSError as error:
-        if error.filename is None:  # a full disk is an error of writing, which names no file
+        if error.filename is None:  # a write to a full disk raises an error without a file name
             error.filename = ", ".join(map(str, paths))
         raise
     finally:
@@ -44,8 +43,8 @@ def replacing(*paths: Path) -> Iterator[list[Path]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, lines ended by a newline character on every system."""
-    with replacing(path) as (partial,):
+    """Write `text` as UTF-8 with a line feed at the end of each line on every system."""
+    with atomic_write(path) as (partial,):
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -57,46 +56,16 @@ def write_metrics(path: Path, metrics: Mapping[str, object]) -> None:
     write_text(path, json.dumps(_rounded(metrics), indent=2, allow_nan=False) + "\n")
 
 
-def write_series(path: Path, names: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
-    """Write a CSV: a header line of `names`, then a line of numbers for each row.
-
-    Numbers have 6 significant digits, so that a learning rate of 1e-8 is not written as 0.
-    """
-    with replacing(path) as (partial,), partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows([f"{value:.6g}" for value in row] for row in rows)
-
-
 def read_metrics(path: Path, keys: Sequence[str]) -> dict[str, float]:
-    """Read numbers from a JSON file. Raises InputError where one of `keys` is not there."""
+    """Read numbers from a JSON file. Raises InputError when one of `keys` is missing."""
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-        return {key: _finite(metrics[key]) for key in keys}
+        values = {key: float(metrics[key]) for key in keys}
     except (OSError, TypeError, ValueError, KeyError):
-        raise InputError(f"{path}: should be JSON with numbers for {', '.join(keys)}") from None
-
-
-def read_series(path: Path, names: Sequence[str]) -> dict[str, list[float]]:
-    """Read the columns of a CSV of numbers.
-
-    Raises InputError where one of `names` is not there, or a value is no number.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-        columns = {name: [_finite(row[name]) for row in rows] for name in rows[0]}
-    except (OSError, TypeError, ValueError, IndexError, csv.Error):
-        columns = {}
-    if not set(names) <= set(columns):
-        raise InputError(f"{path}: should be a CSV with columns of numbers {', '.join(names)}")
-    return columns
-
-
-def _finite(value: str | float) -> float:
-    if not math.isfinite(float(value)):
-        raise ValueError
-    return float(value)
+        values = {}
+    if len(values) < len(keys) or not all(map(math.isfinite, values.values())):
+        raise InputError(f"{path}: should be JSON with numbers for {', '.join(keys)}")
+    return values
 
 
 def _rounded(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Sections of params.yaml, read strictly."""
+"""Sections of params.yaml, validated strictly."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -17,8 +17,8 @@ PARAMS_FILE = Path("params.yaml")  # the name that DVC gives it
 class Section(BaseModel):
     """The keys of one section of params.yaml, with their types and ranges.
 
-    Every key is required, no other is allowed, nothing is converted (`16.0` and `"16"` are
-    no integers) and every number is finite.
+    Every key is required, unknown keys are refused, nothing is converted (`16.0` and `"16"` are not
+    integers) and every number is finite.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
@@ -30,8 +30,8 @@ SectionType = TypeVar("SectionType", bound=Section)
 def read_section(file: Path, name: str, section_type: type[SectionType]) -> SectionType:
     """Read the section `name` of a params file.
 
-    The file is read as YAML 1.2, where `1e-05` (as DVC writes 0.00001) is a number. Raises
-    InputError that names each offending key and the closest known one.
+    The file is YAML 1.2, in which `1e-05`, as DVC writes 0.00001, is a number. Raises InputError
+    that names each wrong key and the closest known one.
     """
     try:
         sections = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
@@ -41,10 +41,10 @@ def read_section(file: Path, name: str, section_type: type[SectionType]) -> Sect
         raise InputError(f"{file}: should be text in UTF-8") from None
     except YAMLError as error:
         raise InputError(f"{file}: {_yaml_problem(error)}") from None
-    except (ValueError, KeyError, RecursionError):  # such as a date of a 45th day
-        raise InputError(f"{file}: has a value that is not what its form says") from None
+    except (ValueError, KeyError, RecursionError):  # a date with a 45th day, for example
+        raise InputError(f"{file}: has a value that its form does not allow") from None
     if not isinstance(sections, Mapping):
-        raise InputError(f"{file}: should be sections of keys, such as '{name}:'")
+        raise InputError(f"{file}: should consist of sections such as '{name}:'")
     if name not in sections:
         raise InputError(f"{file}: section {name} is missing{_closest(name, sections)}")
     if not isinstance(sections[name], Mapping):
@@ -57,36 +57,36 @@ def read_section(file: Path, name: str, section_type: type[SectionType]) -> Sect
 def validated(
     values: Mapping[str, Any], section_type: type[SectionType], place: str
 ) -> SectionType:
-    """Check values against a section's types and ranges; `place` begins each complaint.
+    """Validate values as a section; `place` begins the message of each error.
 
-    Raises InputError with all complaints in one line.
+    Raises InputError with all errors in one line.
     """
     try:
         return section_type.model_validate(dict(values))
     except ValidationError as error:
         known = list(section_type.model_fields)
-        complaints: dict[str, list[str]] = {}
+        messages: dict[str, list[str]] = {}
         for problem in error.errors():
             key = str(problem["loc"][0])
             match problem["type"]:
                 case "extra_forbidden":
-                    complaint = f"is not a known key{_closest(key, known)}"
+                    message = f"is not a known key{_closest(key, known)}"
                 case "missing":
-                    complaint = f"is missing{_closest(key, set(values) - set(known))}"
+                    message = f"is missing{_closest(key, set(values) - set(known))}"
                 case _:
-                    message = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
-                    complaint = f"is {values[key]!r} but {message}"
-            complaints.setdefault(key, []).append(complaint)
-        # A key that may be of several types has a complaint for each of them.
+                    reason = problem["msg"].removeprefix("Input ").removeprefix("Value error, ")
+                    message = f"is {values[key]!r} but {reason}"
+            messages.setdefault(key, []).append(message)
+        # A key that allows several types has an error for each of them.
         lines = [
-            " or ".join([f"{place}.{key} {said}", *map(_alternative, others)])
-            for key, (said, *others) in complaints.items()
+            " or ".join([f"{place}.{key} {first}", *map(_alternative, others)])
+            for key, (first, *others) in messages.items()
         ]
         raise InputError("; ".join(lines)) from None
 
 
-def _alternative(complaint: str) -> str:
-    return complaint.split(" but should be ")[-1]
+def _alternative(message: str) -> str:
+    return message.split(" but should be ")[-1]
 
 
 def _closest(name: str, known: Any) -> str:

@@ -1,12 +1,15 @@
-"""Train the models of models.yaml with several seeds each, and say what every step gave.
+"""Train the models of models.yaml with several seeds each, and tabulate the gain of every step.
 
 A row of runs.csv is what was measured of one network, with the seconds that its training took and
-those of an epoch of the report's way of working, timed at most five minutes before on the same
-machine. Rows that are there, of the same code and params, are not measured again: what was
-interrupted goes on. ablation.md is made from the rows.
+the seconds of an epoch of the reference loop, timed at most five minutes before on the same
+machine. Rows of the same code and params are not measured again, so an interrupted ablation
+continues. ablation.md is made from the rows.
 
-Some models are trained a second time, without a fifth of the training photographs, and measured on
-these too: nothing was ever chosen by looking at them.
+Some models are trained a second time without a fifth of the training photographs, and evaluated on
+that fifth too: no decision was ever based on it.
+
+With --recheck K no missing run is measured; K runs are drawn and measured again, as
+`python -m experiments.recheck` does it for sweeps.
 """
 
 import argparse
@@ -15,47 +18,80 @@ import math
 import shutil
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from ruamel.yaml import YAML
 from tqdm import tqdm
 
-from benchmarks.measure import measure
-from benchmarks.run import prepare, stage_cost, table, timed_epochs
-from colorizer.device import available_device, processor
-from colorizer.errors import one_line_errors
-from colorizer.files import read_series, write_text
+from colorizer.data.photos import find_photos
+from colorizer.device import available_device, processor_name
+from colorizer.errors import InputError, one_line_errors
+from colorizer.files import write_text
+from colorizer.markdown import table
+from colorizer.metrics.series import read_series
 from colorizer.params import PARAMS_FILE
-from colorizer.photos import find_photos
-from experiments.identity import of_run
-from experiments.models import MODELS_FILE, Changes, named_models
-from experiments.rows import Row, column, read_rows, spread, write_rows
+from experiments.models import MODELS_FILE, named_models
+from experiments.reporting.report import ABLATION_FILE
+from experiments.reporting.statistics import column, mean_and_std
+from experiments.runs.identity import code_digest, params_digest
+from experiments.runs.rechecks import BASELINE, ROWS, draw, last_recheck, record
+from experiments.runs.results import Row, read_rows, write_rows
+from experiments.runs.sweeps import Changes
+from experiments.runs.timing import reference_epochs, run_module
 
-ABLATION_FILE = "ablation.md"
+RUNS_FILE = "runs.csv"
 REPORT = "report_best"
 CHECKED = (REPORT, "ours_small", "ours_best")
 HELD_OUT_EVERY = 5
-# The splits that networks of a data set are measured on, and what they are called.
+# The splits that the networks of a data set are evaluated on, and their names in the tables.
 WHOLE = {"val": "validation"}
 REDUCED = {"val": "validation, a fifth held out", "test": "held out"}
-# The report's best network; of two epochs the second counts. It ran for 40, the last 5 in vain.
-REFERENCE, REFERENCE_EPOCHS = ("2", "16", "0", "2", "2"), 40
-REFERENCE_HOLDS = 300  # seconds: then it is timed again, since machines are shared
+# The report's best network. It ran for 40 epochs, the last 5 without a lower error.
+REFERENCE_NETWORK, REFERENCE_EPOCHS = (2, 16), 40
+REFERENCE_VALID_SECONDS = 300  # then an epoch is timed again, since machines are shared
 MARGINS = (4, 6, 8, 12, 16, 24, 32)
 KEYS = ("model", "seed", "measured_on", "code", "params")
-MEASURES = ("epochs", "seconds", "reference_epoch", "margin_error", "mse", "psnr", "ssim")
-COLUMNS = (*KEYS, "machine", *MEASURES, *(f"error_{margin}" for margin in MARGINS))
+METRICS = ("margin_error", "mse", "psnr", "ssim")
+# What a rerun on the same kind of processor repeats to the last digit.
+REPEATED = ("epochs", *METRICS, *(f"error_{margin}" for margin in MARGINS))
+COLUMNS = (*KEYS, "machine", "epochs", "seconds", "reference_epoch", *REPEATED[1:])
+
+
+class TrainingRun(NamedTuple):
+    """One training run: changes of params.yaml, and the splits that it is evaluated on."""
+
+    model: str
+    changes: Changes
+    splits: dict[str, str]
+
+    def keys(self, code: str) -> list[tuple[str, ...]]:
+        """Keys of its rows, one for each split, for code with this digest."""
+        params = params_digest(self.changes)
+        seed = str(self.changes["train.seed"])
+        return [(self.model, seed, name, code, params) for name in self.splits.values()]
+
+
+def plan(models: Mapping[str, Changes], seeds: Sequence[int]) -> list[TrainingRun]:
+    """All runs; those that claims are based on come first."""
+    others = [name for name in models if name not in CHECKED]
+    return [
+        TrainingRun(model, models[model] | {"train.seed": seed}, splits)
+        for splits, names in ((WHOLE, CHECKED), (REDUCED, CHECKED), (WHOLE, others))
+        for seed in seeds
+        for model in names
+    ]
 
 
 def hold_out(raw: Path, folder: Path) -> None:
-    """Link a data set whose test split is what is held out of the training split of another."""
+    """Link a data set whose test split is every fifth training photograph of another."""
     photos = {split: find_photos(raw / split)[0] for split in ("train", "val")}
     held_out = photos["train"][::HELD_OUT_EVERY]
-    kept = [path for path in photos["train"] if path not in held_out]
+    remaining = [path for path in photos["train"] if path not in held_out]
     for split, source, paths in (
-        ("train", "train", kept),
+        ("train", "train", remaining),
         ("val", "val", photos["val"]),
         ("test", "train", held_out),
     ):
@@ -66,7 +102,7 @@ def hold_out(raw: Path, folder: Path) -> None:
 
 
 def write_params(changes: Changes, file: Path) -> None:
-    """Write params.yaml with a model's changes."""
+    """Write params.yaml with changes."""
     sections = YAML().load(PARAMS_FILE)
     for key, value in changes.items():
         section, name = key.split(".")
@@ -75,158 +111,225 @@ def write_params(changes: Changes, file: Path) -> None:
 
 
 def reference_epoch(raw: Path) -> float:
-    """Seconds of an epoch of the report's way of working, with its best network."""
-    (seconds,), _ = timed_epochs(["reference", str(raw.resolve()), *REFERENCE])
+    """Seconds of an epoch of the reference loop with the report's best network."""
+    (seconds,) = reference_epochs(raw, *REFERENCE_NETWORK, epochs=2)
     return seconds
 
 
-def train_and_measure(
-    folder: Path, changes: Changes, splits: Sequence[str]
-) -> Iterator[dict[str, float]]:
-    """Train on what is prepared in a folder; for each of the splits what was measured."""
-    write_params(changes, folder / PARAMS_FILE)
-    seconds = stage_cost("train", folder).seconds
-    epochs = json.loads((folder / "train.json").read_text())["epochs"]
-    for split in splits:
-        outputs = ("predictions.npy", "evaluate.json", "curve.csv")
-        measure(["-m", "stages.evaluate", "train", split, "model.safetensors", *outputs], folder)
-        metrics = json.loads((folder / "evaluate.json").read_text())
-        errors = read_series(folder / "curve.csv", ["network"])["network"]
-        yield {
-            "epochs": epochs,
-            "seconds": round(seconds, 1),
-            **{name: metrics[name] for name in ("margin_error", "mse", "psnr", "ssim")},
-            **{f"error_{margin}": errors[margin] for margin in MARGINS},
-        }
+class Workplace:
+    """Folders in which the data set is prepared, whole and without the held out fifth."""
+
+    def __init__(self, raw: Path, folder: Path) -> None:
+        """Prepare both."""
+        self._whole, self._reduced = folder / "whole", folder / "reduced"
+        hold_out(raw.resolve(), self._reduced / "raw")
+        self._whole.mkdir()
+        for place, source in ((self._whole, raw.resolve()), (self._reduced, self._reduced / "raw")):
+            shutil.copy(PARAMS_FILE, place)
+            outputs = ["train", "val", "test", "skipped.txt", "prepare.json"]
+            run_module("stages.prepare", [str(source), *outputs], place)
+
+    def train_and_evaluate(self, run: TrainingRun) -> Iterator[dict[str, float]]:
+        """Train; for each split of the run, what was measured."""
+        folder = self._whole if run.splits is WHOLE else self._reduced
+        write_params(run.changes, folder / PARAMS_FILE)
+        outputs = ["model.safetensors", "train.json", "history.csv"]
+        seconds, _ = run_module("stages.train", ["train", "val", *outputs], folder)
+        epochs = json.loads((folder / "train.json").read_text())["epochs"]
+        for split in run.splits:
+            outputs = ["predictions.npy", "evaluate.json", "curve.csv"]
+            args = ["train", split, "model.safetensors", *outputs]
+            run_module("stages.evaluate", args, folder)
+            metrics = json.loads((folder / "evaluate.json").read_text())
+            errors = read_series(folder / "curve.csv", ["network"])["network"]
+            yield {
+                "epochs": epochs,
+                "seconds": round(seconds, 1),
+                **{name: metrics[name] for name in METRICS},
+                **{f"error_{margin}": float(errors[margin]) for margin in MARGINS},
+            }
 
 
 def select(rows: Sequence[Row], model: str, measured_on: str) -> list[Row]:
-    """The rows of a model, in the order of their seeds."""
-    wanted = [row for row in rows if (row["model"], row["measured_on"]) == (model, measured_on)]
-    return sorted(wanted, key=lambda row: int(row["seed"]))
+    """The rows of a model, in the order of seeds."""
+    found = [row for row in rows if (row["model"], row["measured_on"]) == (model, measured_on)]
+    return sorted(found, key=lambda row: int(row["seed"]))
 
 
-def tables(data: str, rows: Sequence[Row], models: dict[str, Changes]) -> Iterator[str]:
-    """What the rows of a data set say, in Markdown."""
+def tables(
+    data: str, rows: Sequence[Row], models: Mapping[str, Changes], recheck: str | None
+) -> Iterator[str]:
+    """The rows of a data set as Markdown; `recheck` is a sentence on the last recheck."""
     seeds = sorted({int(row["seed"]) for row in rows})
     processors = sorted({row["machine"] for row in rows})
     yield (
         f"# From the report's best network to ours, on {data}\n\n"
         f"Mean ± standard deviation. Seeds: {', '.join(map(str, seeds))}. "
-        f"Processors: {', '.join(processors)}."
+        f"Processors: {', '.join(processors)}." + (f" {recheck}" if recheck else "")
     )
-    measured = {model: select(rows, model, WHOLE["val"]) for model in models}
-    # Timed again and again between these runs: one timing on a shared machine may be far off.
-    timings = sorted({float(row["reference_epoch"]) for some in measured.values() for row in some})
+    rows_of = {model: select(rows, model, WHOLE["val"]) for model in models}
+    # Timed several times between these runs: a single timing on a shared machine can be far off.
+    timings = sorted({float(row["reference_epoch"]) for some in rows_of.values() for row in some})
     reference = REFERENCE_EPOCHS * statistics.median(timings)
-    steps: list[list[str]] = []
-    before: Changes = {}
-    for model, changes in models.items():
-        own = [f"{key} {value}" for key, value in changes.items() if before.get(key) != value]
-        before = changes
-        if some := measured[model]:
-            times = [seconds / reference for seconds in column(some, "seconds")]
-            steps.append(
-                [
-                    model,
-                    "<br>".join(own),
-                    f"**{spread(column(some, 'margin_error'), 4)}**",
-                    spread(column(some, "mse"), 5),
-                    spread(column(some, "psnr"), 2),
-                    spread(column(some, "epochs"), 0),
-                    spread(times, 2),
-                ]
-            )
     yield table(
-        "Each model has the changes of all above it. Time is that of training, as a share of what "
-        f"the report's {REFERENCE_EPOCHS} epochs of its best network take in its way of working: "
-        f"{reference:.0f} s here. Between the runs such an epoch was timed {len(timings)} times: "
-        f"median {statistics.median(timings):.2f} s, {timings[0]:.2f} to {timings[-1]:.2f}.",
+        "Each model has the changes of all above it. Time is that of training, as a share of "
+        f"{REFERENCE_EPOCHS} epochs of the reference loop (the report's way of training) with the "
+        f"report's best network: {reference:.0f} s here. An epoch of it was timed {len(timings)} "
+        f"times between these runs: median {statistics.median(timings):.2f} s, {timings[0]:.2f} to "
+        f"{timings[-1]:.2f} s.",
         ["model", "changed", "12-margin error", "MSE", "PSNR, dB", "epochs", "time"],
-        steps,
+        [*_steps(rows_of, models, reference)],
     )
     yield table(
         "The error at other margins:",
         ["model", *map(str, MARGINS)],
         [
-            [model, *(spread(column(some, f"error_{margin}"), 4) for margin in MARGINS)]
-            for model, some in measured.items()
+            [model, *(mean_and_std(column(some, f"error_{margin}"), 4) for margin in MARGINS)]
+            for model, some in rows_of.items()
             if some
         ],
     )
-    checks = []
-    for model in CHECKED:
-        cells = []
-        for measured_on in REDUCED.values():
-            errors = column(select(rows, model, measured_on), "margin_error")
-            report = column(select(rows, REPORT, measured_on), "margin_error")
-            gains = [theirs - ours for theirs, ours in zip(report, errors, strict=False)]
-            cells += [spread(errors, 4), spread(gains, 4)] if errors else ["", ""]
-        checks.append([model, *cells])
     yield table(
-        "Trained without a fifth of the training photographs, and measured on these too; gain is "
-        f"over {REPORT}, seed by seed:",
+        "Trained without a fifth of the training photographs, and evaluated on that fifth too; the "
+        f"gain is over {REPORT}, paired by seed:",
         ["model", *(text for name in REDUCED.values() for text in (name, "gain"))],
-        checks,
+        [[model, *_held_out_cells(rows, model)] for model in CHECKED],
     )
 
 
-def write_tables(results: Path, data: str, rows: Sequence[Row], models: dict[str, Changes]) -> None:
+def _steps(
+    rows_of: Mapping[str, Sequence[Row]], models: Mapping[str, Changes], reference: float
+) -> Iterator[list[str]]:
+    before: Changes = {}
+    for model, changes in models.items():
+        own = [f"{key} {value}" for key, value in changes.items() if before.get(key) != value]
+        before = changes
+        if rows := rows_of[model]:
+            times = [seconds / reference for seconds in column(rows, "seconds")]
+            yield [
+                model,
+                "<br>".join(own),
+                f"**{mean_and_std(column(rows, 'margin_error'), 4)}**",
+                mean_and_std(column(rows, "mse"), 5),
+                mean_and_std(column(rows, "psnr"), 2),
+                mean_and_std(column(rows, "epochs"), 0),
+                mean_and_std(times, 2),
+            ]
+
+
+def _held_out_cells(rows: Sequence[Row], model: str) -> Iterator[str]:
+    for measured_on in REDUCED.values():
+        errors = column(select(rows, model, measured_on), "margin_error")
+        reference = column(select(rows, REPORT, measured_on), "margin_error")
+        gains = [before - after for before, after in zip(reference, errors, strict=False)]
+        yield from (mean_and_std(values, 4) if values else "" for values in (errors, gains))
+
+
+def write_tables(
+    results: Path, data: str, rows: Sequence[Row], models: Mapping[str, Changes]
+) -> None:
     """Write ablation.md."""
-    write_text(results / ABLATION_FILE, "\n".join(tables(data, rows, models)) + "\n")
+    parts = tables(data, rows, models, last_recheck(results, RUNS_FILE))
+    write_text(results / ABLATION_FILE, "\n".join(parts) + "\n")
+
+
+def measure_missing(
+    raw: Path, runs: Sequence[TrainingRun], rows: Sequence[Row]
+) -> Iterator[list[Row]]:
+    """Measure the runs that have no rows; yield the rows of each run."""
+    code = code_digest()
+    present = {tuple(row[key] for key in KEYS) for row in rows}
+    missing = [run for run in runs if not present.issuperset(run.keys(code))]
+    if not missing:
+        return
+    machine = processor_name(available_device())
+    with TemporaryDirectory() as folder:
+        workplace = Workplace(raw, Path(folder))
+        reference, timed_at = 0.0, -math.inf
+        for run in tqdm(
+            missing, initial=len(runs) - len(missing), total=len(runs), desc="runs", unit="run"
+        ):
+            if time.monotonic() - timed_at > REFERENCE_VALID_SECONDS:
+                reference, timed_at = round(reference_epoch(raw), 2), time.monotonic()
+            context = {"machine": machine, "reference_epoch": reference}
+            measured = workplace.train_and_evaluate(run)
+            new_rows = [
+                dict(zip(KEYS, key, strict=True)) | values | context
+                for key, values in zip(run.keys(code), measured, strict=True)
+            ]
+            yield [{name: str(row[name]) for name in COLUMNS} for row in new_rows]
+
+
+def recheck(raw: Path, runs: Sequence[TrainingRun], expected: Sequence[Row]) -> None:
+    """Measure runs again. Raises InputError unless all values are those of `expected`."""
+    expected_of = {_without_code(tuple(row[key] for key in KEYS)): row for row in expected}
+    differences = []
+    with TemporaryDirectory() as folder:
+        workplace = Workplace(raw, Path(folder))
+        for run in tqdm(runs, desc="recheck", unit="run"):
+            measured = workplace.train_and_evaluate(run)
+            for key, values in zip(run.keys(""), measured, strict=True):
+                before = expected_of.get(_without_code(key), {})
+                differences += [
+                    f"{' '.join(key[:3])}: {name} is {values[name]}, expected {before.get(name)}"
+                    for name in REPEATED
+                    if str(values[name]) != before.get(name)
+                ]
+    if differences:
+        raise InputError("\n  ".join(["reruns differ, and no row was changed:", *differences]))
+
+
+def _without_code(key: tuple[str, ...]) -> tuple[str, ...]:
+    model, seed, measured_on, _, params = key
+    return model, seed, measured_on, params
+
+
+def recheck_and_stamp(args: argparse.Namespace, runs: Sequence[TrainingRun]) -> list[Row]:
+    """Recheck drawn runs, record it, and return the rows with the digest of the current code."""
+    rows = read_rows(args.results / RUNS_FILE)
+    keys = {_without_code(tuple(row[key] for key in KEYS)) for row in rows}
+    candidates = [run for run in runs if keys.issuperset(map(_without_code, run.keys("")))]
+    if not candidates:
+        raise InputError(f"{args.results / RUNS_FILE}: has no run of the current params")
+    drawn = draw(candidates, args.recheck, args.recheck_seed)
+    expected = read_rows(args.baseline) if args.baseline else rows
+    recheck(args.raw, drawn, expected)
+    stamped = {_without_code(key) for run in candidates for key in run.keys("")}
+    compared_with = BASELINE if args.baseline else ROWS
+    record(args.results, RUNS_FILE, args.recheck_seed, len(drawn), len(candidates), compared_with)
+    return [
+        row | {"code": code_digest()}
+        for row in rows
+        if _without_code(tuple(row[key] for key in KEYS)) in stamped
+    ]
 
 
 def main() -> None:
-    """Train and measure what is missing, then write the tables."""
+    """Measure what is missing, or recheck; then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("raw", type=Path, help="data set to learn from")
+    parser.add_argument("raw", type=Path, help="data set to train on")
     parser.add_argument("results", type=Path, help="folder for runs.csv and ablation.md")
     parser.add_argument("seeds", type=int, nargs="+", help="each model is trained with each")
-    given = parser.parse_args()
+    parser.add_argument("--recheck", type=int, metavar="K", help="rerun K runs on the current code")
+    parser.add_argument("--recheck-seed", type=int, default=0, help="of the draw (%(default)s)")
+    parser.add_argument("--baseline", type=Path, help="CSV file with rows to compare with instead")
+    args = parser.parse_args()
     models = named_models(MODELS_FILE)
-    given.results.mkdir(parents=True, exist_ok=True)
-    runs_file = given.results / "runs.csv"
-    # What claims are made of comes first. Of each run: its changes, the splits that it is measured
-    # on, and the keys of the row for each.
-    runs = []
-    others = tuple(name for name in models if name not in CHECKED)
-    for splits, names in ((WHOLE, CHECKED), (REDUCED, CHECKED), (WHOLE, others)):
-        for seed in given.seeds:
-            for model in names:
-                changes = models[model] | {"train.seed": seed}
-                of = of_run(changes)
-                keys = {split: (model, str(seed), name, *of) for split, name in splits.items()}
-                runs.append((changes, splits, keys))
-    wanted = {key for *_, keys in runs for key in keys.values()}
-    rows = [row for row in read_rows(runs_file) if tuple(row[key] for key in KEYS) in wanted]
-    done = {tuple(row[key] for key in KEYS) for row in rows}
-    missing = [run for run in runs if not done >= {*run[2].values()}]
-    if not missing:
-        print(f"{runs_file}: all of {len(runs)} runs are there")
-        write_tables(given.results, given.raw.name, rows, models)
-        return
-    machine = processor(available_device())
-    with TemporaryDirectory() as folder:
-        whole, reduced = Path(folder, "whole"), Path(folder, "reduced")
-        hold_out(given.raw.resolve(), reduced / "raw")
-        whole.mkdir()
-        for place, raw in ((whole, given.raw.resolve()), (reduced, reduced / "raw")):
-            shutil.copy(PARAMS_FILE, place)
-            prepare(place, raw)
-        done_before = len(runs) - len(missing)
-        seconds, timed = 0.0, -math.inf
-        for changes, splits, keys in tqdm(
-            missing, initial=done_before, total=len(runs), desc="runs", unit="run"
-        ):
-            if time.monotonic() - timed > REFERENCE_HOLDS:
-                seconds, timed = round(reference_epoch(given.raw), 2), time.monotonic()
-            measured = train_and_measure(whole if splits is WHOLE else reduced, changes, [*keys])
-            for key, values in zip(keys.values(), measured, strict=True):
-                told = {"machine": machine, "reference_epoch": seconds}
-                row = dict(zip(KEYS, key, strict=True)) | values | told
-                rows.append({name: str(row[name]) for name in COLUMNS})
-            write_rows(runs_file, COLUMNS, rows)
-            write_tables(given.results, given.raw.name, rows, models)
+    runs = plan(models, args.seeds)
+    args.results.mkdir(parents=True, exist_ok=True)
+    file = args.results / RUNS_FILE
+    if args.recheck:
+        rows = recheck_and_stamp(args, runs)
+        write_rows(file, COLUMNS, rows)
+    else:
+        keys = {key for run in runs for key in run.keys(code_digest())}
+        rows = [row for row in read_rows(file) if tuple(row[key] for key in KEYS) in keys]
+        for new_rows in measure_missing(args.raw, runs, rows):
+            rows += new_rows
+            write_rows(file, COLUMNS, rows)
+            write_tables(args.results, args.raw.name, rows, models)
+    write_tables(args.results, args.raw.name, rows, models)
+    print(f"{file}: {len(rows)} rows of {len(runs)} runs")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Compare the time of the grid with what its epochs take in the report's way of working.
+"""Compare the time of the grid with that of as many epochs of the reference loop.
 
-Times an epoch of that way for each network of the grid, and counts the epochs that the grid's runs
-took: one recipe, so that the report's loop would take as many.
+Times an epoch of the reference loop (the report's way of training) for each network of the grid,
+and counts the epochs of the grid's runs: with the same recipe the reference loop would take as
+many.
 """
 
 import argparse
@@ -13,21 +14,22 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmarks.run import spread, table, timed_epochs, title
+from colorizer.data.photos import find_photos
 from colorizer.errors import InputError, one_line_errors
-from colorizer.photos import find_photos
-from experiments.identity import RUNS_FILE
-from experiments.rows import Row, read_rows, wall_time
-from experiments.sweeps import GRID, SWEEPS_FILE, Run, read_sweep
+from colorizer.markdown import median_and_range, table
+from experiments.reporting.statistics import wall_time
+from experiments.runs.results import RUNS_FILE, Row, read_rows
+from experiments.runs.sweeps import GRID, SWEEPS_FILE, Run, network_title, read_sweep
+from experiments.runs.timing import reference_epochs
 
-TIMED = 4  # epochs in turn, of which the first is not counted
-REPORT_BEST = (2, 16)  # whose epoch the report's time was measured with
+TIMED_EPOCHS = 4  # the first one is not counted
+REPORT_BEST = (2, 16)  # the network whose epochs the report's time was measured with
 
-Network = tuple[int, int]  # conv layers; kernels, 0 where there is one layer: it has none
+Network = tuple[int, int]  # conv layers, and kernels; 0 kernels for 1 layer, which has none
 
 
-def epochs_of(rows: Sequence[Row], runs: Sequence[Run]) -> Counter[Network]:
-    """How many epochs each network took in the rows of runs, whatever its learning rate."""
+def count_epochs(rows: Sequence[Row], runs: Sequence[Run]) -> Counter[Network]:
+    """Epochs of each network in the rows of runs, over all learning rates."""
     changes = {run.name: run.changes for run in runs}
     epochs: Counter[Network] = Counter()
     for row in rows:
@@ -36,58 +38,52 @@ def epochs_of(rows: Sequence[Row], runs: Sequence[Run]) -> Counter[Network]:
     return epochs
 
 
-def seconds_of(raw: Path, network: Network) -> list[float]:
-    """Seconds of epochs of the report's way of working."""
-    # No batch norm; one thread, of which the report's loop does not take notice.
-    words = ["reference", str(raw.resolve()), *map(str, (*network, 0, 1, TIMED))]
-    seconds, _ = timed_epochs(words)
-    return seconds
-
-
 def comparison(
     rows: Sequence[Row], epochs: Counter[Network], seconds: Mapping[Network, Sequence[float]]
 ) -> str:
-    """Medians of an epoch and numbers of epochs, then total times and their ratios, in Markdown."""
-    medians = {network: statistics.median(some) for network, some in seconds.items()}
+    """Seconds and numbers of epochs, then total times and their ratios, as Markdown."""
+    medians = {network: statistics.median(values) for network, values in seconds.items()}
     own = sum(medians[network] * count for network, count in epochs.items())
     best = medians[REPORT_BEST] * epochs.total()
-    took = wall_time(rows)
+    grid_time = wall_time(rows)
     lines = [
         table(
-            "An epoch in the report's way of working, and the grid's epochs:",
+            "An epoch of the reference loop, and the grid's epochs:",
             ["network", "seconds", "epochs"],
             [
-                [title(*network, 0), spread(seconds[network], 2), epochs[network]]
+                [network_title(*network), median_and_range(seconds[network], 2), epochs[network]]
                 for network in sorted(seconds)
             ],
         ),
-        f"\nThe grid: {len(rows)} runs, {epochs.total()} epochs, {took} of wall time.",
+        f"\nThe grid: {len(rows)} runs, {epochs.total()} epochs, {grid_time} of wall time.",
     ]
     for what, total in (
-        ("of each network's own epochs", own),
-        (f"of epochs of {title(*REPORT_BEST, 0)}", best),
+        ("As many epochs of the reference loop with each network", own),
+        (f"As many epochs of the reference loop with {network_title(*REPORT_BEST)}", best),
     ):
-        ratio = total / took.total_seconds()
-        lines.append(f"As many {what}: {timedelta(seconds=round(total))}, {ratio:.1f} times that.")
+        ratio = total / grid_time.total_seconds()
+        lines.append(f"{what}: {timedelta(seconds=round(total))}, {ratio:.1f} times that.")
     return "\n".join(lines)
 
 
 def main() -> None:
     """Time, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("raw", type=Path, help="data set that the grid learnt from")
-    parser.add_argument("results", type=Path, help="folder of what was collected")
-    given = parser.parse_args()
-    file = given.results / RUNS_FILE
-    runs = read_sweep(SWEEPS_FILE, "grid", given.raw.name)
+    parser.add_argument("raw", type=Path, help="data set that the grid was trained on")
+    parser.add_argument("results", type=Path, help="folder of the results")
+    args = parser.parse_args()
+    file = args.results / RUNS_FILE
+    runs = read_sweep(SWEEPS_FILE, "grid", args.raw.name)
     names = {run.name for run in runs}
     rows = [row for row in read_rows(file) if row["name"] in names and row["queued"]]
     if not rows:
-        raise InputError(f"{file}: has no run of the grid on {given.raw.name}")
-    find_photos(given.raw / "train")
-    epochs = epochs_of(rows, runs)
+        raise InputError(f"{file}: has no run of the grid on {args.raw.name}")
+    find_photos(args.raw / "train")
+    epochs = count_epochs(rows, runs)
     networks = tqdm(sorted({*epochs, REPORT_BEST}), desc="epochs", unit="network")
-    seconds = {network: seconds_of(given.raw, network) for network in networks}
+    seconds = {
+        network: reference_epochs(args.raw, *network, epochs=TIMED_EPOCHS) for network in networks
+    }
     print(comparison(rows, epochs, seconds))
 
 

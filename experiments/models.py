@@ -1,38 +1,30 @@
-"""The models that have a name, in models.yaml: list them, or run one as an experiment of DVC.
+"""List the named models of models.yaml, or run one as a DVC experiment.
 
 python -m experiments.models
-python -m experiments.models NAME [OPTION OF dvc exp run]...
+python -m experiments.models NAME [OPTION OF dvc exp run ...]
 """
 
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
 
 from colorizer.errors import InputError, one_line_errors
+from experiments.runs.sweeps import Changes, exp_run_options
 
 MODELS_FILE = Path("experiments/models.yaml")
 
-# Keys of params.yaml, such as model.kernels, with other values.
-Changes = dict[str, Any]
-
 
 def named_models(file: Path) -> dict[str, Changes]:
-    """For each name what its model changes of params.yaml: with its own all those before it."""
+    """The changes of params.yaml of each named model: its own and those of all above it."""
     models: dict[str, Changes] = {}
-    so_far: Changes = {}
+    changes: Changes = {}
     steps = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    for name, changes in steps.items():
-        so_far = so_far | changes
-        models[name] = so_far
+    for name, own_changes in steps.items():
+        changes = changes | own_changes
+        models[name] = changes
     return models
-
-
-def options(changes: Changes) -> list[str]:
-    """Changes as options of `dvc exp run`."""
-    return [f"--set-param={key}={str(value).lower()}" for key, value in changes.items()]
 
 
 def main() -> None:
@@ -45,7 +37,7 @@ def main() -> None:
     name = sys.argv[1]
     if name not in models:
         raise InputError(f"{MODELS_FILE} has no model {name}; has {', '.join(models)}")
-    command = ["dvc", "exp", "run", *options(models[name]), *sys.argv[2:]]
+    command = ["dvc", "exp", "run", *exp_run_options(models[name]), *sys.argv[2:]]
     print(*command, flush=True)
     sys.exit(subprocess.call(command))
 

@@ -1,7 +1,7 @@
-"""Draw two sets of predictions side by side, where the second is worst, middling and best.
+"""Draw two sets of predictions side by side, where the second is worst, median and best.
 
-Prints the margin error of each and those of its channels: of pictures, so that a value 11.5 levels
-off may be rounded to 12, and all a little higher than the metric.
+Prints the margin error of each, and those of its channels. These are of 8-bit images, in which a
+value 11.5 levels off may be rounded to 12, so they are slightly higher than the metric.
 """
 
 import argparse
@@ -9,40 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
-from colorizer.arrays import open_array
+from colorizer.data.arrays import open_array
+from colorizer.data.splits import open_split
 from colorizer.errors import one_line_errors
-from colorizer.figures import picture_figure, write_png
-from colorizer.files import replacing
-from colorizer.metrics import MetricParams, beyond
+from colorizer.figures import image_figure, write_png
+from colorizer.files import atomic_write
+from colorizer.metrics.margin import MetricParams, margin_error_per_image
 from colorizer.params import PARAMS_FILE, read_section
-from colorizer.splits import open_split
 
-EACH, DPI = 4, 100
-
-
-def margin_errors(pictures: np.ndarray, targets: np.ndarray, margin: int) -> np.ndarray:
-    """Share of values of each picture that are `margin` levels off or more; float (N,)."""
-    return np.array(
-        [
-            beyond(picture, target, margin).mean()
-            for picture, target in zip(pictures, targets, strict=True)
-        ]
-    )
+IMAGES_PER_GROUP, DPI = 4, 100
 
 
-def channel_errors(pictures: np.ndarray, targets: np.ndarray, margin: int) -> list[float]:
-    """Share of values of red, of green and of blue that are `margin` levels off or more."""
+def channel_errors(images: np.ndarray, targets: np.ndarray, margin: int) -> list[float]:
+    """Share of the values of red, of green and of blue that are outside the margin."""
     return [
-        float(margin_errors(pictures[..., channel], targets[..., channel], margin).mean())
+        float(margin_error_per_image(images[..., channel], targets[..., channel], margin).mean())
         for channel in range(3)
     ]
 
 
-def extremes(errors: np.ndarray, each: int) -> np.ndarray:
-    """Indices of the largest errors, those around the median and the smallest: 3 * each."""
+def extremes(errors: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the largest errors, of those around the median and of the smallest: 3 * count."""
     order = np.argsort(-errors, kind="stable")
-    middle = (len(order) - each) // 2
-    return np.concatenate([order[:each], order[middle : middle + each], order[-each:]])
+    middle = (len(order) - count) // 2
+    return np.concatenate([order[:count], order[middle : middle + count], order[-count:]])
 
 
 def main() -> None:
@@ -50,30 +40,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("split", type=Path, help="prepared split")
     parser.add_argument("first", type=Path, help="predictions for it, .npy; named by the file")
-    parser.add_argument("second", type=Path, help="others")
+    parser.add_argument("second", type=Path, help="other predictions for it")
     parser.add_argument("figure", type=Path, help="PNG file to write")
-    given = parser.parse_args()
+    args = parser.parse_args()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
-    split = open_split(given.split)
-    predictions = {path.stem: open_array(path) for path in (given.first, given.second)}
+    split = open_split(args.split)
+    predictions = {path.stem: open_array(path) for path in (args.first, args.second)}
     errors = {
-        name: margin_errors(pictures, split.rgb, margin) for name, pictures in predictions.items()
+        name: margin_error_per_image(images, split.rgb, margin)
+        for name, images in predictions.items()
     }
-    for name, pictures in predictions.items():
-        red, green, blue = channel_errors(pictures, split.rgb, margin)
+    for name, images in predictions.items():
+        red, green, blue = channel_errors(images, split.rgb, margin)
         print(
-            f"{name}, as pictures: {margin}-margin error {errors[name].mean():.4f}, "
+            f"{name}, as images: {margin}-margin error {errors[name].mean():.4f}, "
             f"of red {red:.4f}, green {green:.4f}, blue {blue:.4f}"
         )
-    chosen = extremes(errors[given.second.stem], EACH)
+    chosen = extremes(errors[args.second.stem], IMAGES_PER_GROUP)
     rows = {"gray": split.gray[chosen]}
-    rows |= {name.replace("_", " "): pictures[chosen] for name, pictures in predictions.items()}
+    rows |= {name.replace("_", " "): images[chosen] for name, images in predictions.items()}
+    rows |= {"target": split.rgb[chosen]}
     captions = [" / ".join(f"{errors[name][i]:.2f}" for name in predictions) for i in chosen]
-    title = f"Worst, middling and best; the {margin}-margin errors of both"
-    with replacing(given.figure) as (partial,):
-        write_png(
-            partial, picture_figure(title, rows | {"target": split.rgb[chosen]}, captions), DPI
-        )
+    title = f"Worst, median and best; the {margin}-margin errors of both"
+    with atomic_write(args.figure) as (partial,):
+        write_png(partial, image_figure(title, rows, captions), DPI)
 
 
 if __name__ == "__main__":

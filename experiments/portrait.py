@@ -1,7 +1,7 @@
-"""Draw a portrait that scikit-image ships in the colors of networks, beside the truth.
+"""Draw a portrait that scikit-image ships as several networks colorize it, beside the original.
 
-The photograph is NASA's, of the astronaut Eileen Collins: of nobody in a data set here. Below each
-is its margin error.
+The photograph is NASA's, of the astronaut Eileen Collins, who is not in the faces data set. The
+margin error is printed below each image.
 """
 
 import argparse
@@ -10,18 +10,17 @@ from pathlib import Path
 
 from skimage import data
 
-from colorizer.color import luma
-from colorizer.colorize import colorize
-from colorizer.device import set_up_processor
+from colorizer.data.color import luma
+from colorizer.device import configure_torch
 from colorizer.errors import one_line_errors
-from colorizer.figures import picture_figure, write_png
-from colorizer.files import replacing
-from colorizer.metrics import MetricParams
-from colorizer.network import load_network, read_learnt_size
+from colorizer.figures import image_figure, write_png
+from colorizer.files import atomic_write
+from colorizer.inference.colorize import colorize
+from colorizer.metrics.margin import MetricParams, margin_error_per_image
+from colorizer.models.model_file import load_network, read_image_size
 from colorizer.params import PARAMS_FILE, read_section
-from experiments.pictures import margin_errors
 
-FACE = slice(20, 200), slice(130, 310)  # rows and columns, near enough as faces are cut elsewhere
+FACE = slice(20, 200), slice(130, 310)  # rows and columns, cropped about as the course's faces are
 DPI = 200
 
 
@@ -30,21 +29,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", type=Path, nargs="+", help="model files; named by the file")
     parser.add_argument("figure", type=Path, help="PNG file to write")
-    given = parser.parse_args()
+    args = parser.parse_args()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
-    set_up_processor(os.cpu_count() or 1)
+    configure_torch(os.cpu_count() or 1)
     target = data.astronaut()[FACE]
     gray = luma(target)
-    shown, captions = [gray], ["gray"]
-    for path in given.models:
-        rgb = colorize(load_network(path), gray, read_learnt_size(path))
-        (error,) = margin_errors(rgb[None], target[None], margin)
-        shown.append(rgb)
+    images, captions = [gray], ["gray"]
+    for path in args.models:
+        rgb = colorize(load_network(path), gray, read_image_size(path))
+        (error,) = margin_error_per_image(rgb[None], target[None], margin)
+        images.append(rgb)
         captions.append(f"{path.stem}: {error:.2f}")
-    figure = picture_figure(
-        f"{margin}-margin errors", {"": [*shown, target]}, [*captions, "as it was"]
+    figure = image_figure(
+        f"{margin}-margin errors", {"": [*images, target]}, [*captions, "original"]
     )
-    with replacing(given.figure) as (partial,):
+    with atomic_write(args.figure) as (partial,):
         write_png(partial, figure, DPI)
 
 

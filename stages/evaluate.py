@@ -1,4 +1,4 @@
-"""Measure the trained network on the validation split, beside the trivial answers."""
+"""Measure the trained network and the baselines on the validation split."""
 
 import argparse
 from dataclasses import dataclass
@@ -6,95 +6,97 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from pydantic import Field
-from torch import nn
 from tqdm import tqdm
 
-from colorizer.arrays import ArrayWriter, array_writer
-from colorizer.baselines import gray_table, median_table, mode_table, tally_values
-from colorizer.device import available_device, set_up_processor
-from colorizer.error_totals import ErrorTotals
+from colorizer.data.arrays import ArrayWriter, array_writer
+from colorizer.data.splits import Split, open_split
+from colorizer.device import available_device, configure_torch
 from colorizer.errors import one_line_errors
-from colorizer.files import replacing, write_metrics, write_series
-from colorizer.metrics import LEVELS, MetricParams
-from colorizer.network import load_network
+from colorizer.files import atomic_write, write_metrics
+from colorizer.inference.prediction import predict, to_uint8
+from colorizer.metrics.baselines import gray_table, histogram_by_gray, median_table, mode_table
+from colorizer.metrics.error_totals import ErrorTotals
+from colorizer.metrics.margin import LEVELS, MetricParams
+from colorizer.metrics.picture_metrics import PictureTotals
+from colorizer.metrics.series import write_series
+from colorizer.models.colorizer import EVAL_BATCH_SIZE, Colorizer
+from colorizer.models.model_file import load_network
 from colorizer.params import PARAMS_FILE, Section, read_section
-from colorizer.picture_metrics import PictureTotals
-from colorizer.prediction import PICTURES_AT_ONCE, predict, to_pictures
-from colorizer.splits import Split, open_split
 
 
 class EvaluateParams(Section):
     """Section `evaluate` of params.yaml."""
 
     threads: int = Field(ge=1, le=1024)
-    flips: bool
+    flip_tta: bool
     largest_margin: int = Field(ge=0, le=LEVELS)
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics as metrics/evaluate.json holds them, and the errors behind the margin curve."""
+    """The content of metrics/evaluate.json, and the margin curve."""
 
     metrics: dict[str, Any]
-    margin_curve: dict[str, list[float]]  # for each answer its error at margins 0, 1, 2, ...
+    margin_curve: pd.DataFrame  # margin 0, 1, 2, ... and the error of each answer
 
 
 def evaluate(
-    network: nn.Module,
+    network: Colorizer,
     training: Split,
     validation: Split,
     margin: int,
     params: EvaluateParams,
     predictions: ArrayWriter,
 ) -> Evaluation:
-    """Measure the network and the trivial answers on the validation split.
+    """Measure the network and the baselines on the validation split.
 
-    The network's predictions, as pictures, are appended to `predictions`.
+    Appends the network's predictions, as images, to `predictions`.
     """
-    tally = tally_values(training)
+    histogram = histogram_by_gray(training)
     tables = {
         "gray": gray_table(),
-        "table_median": median_table(tally),
-        "table_mode": mode_table(tally, margin),
+        "table_median": median_table(histogram),
+        "table_mode": mode_table(histogram, margin),
     }
     margins = [*range(params.largest_margin + 1), margin]
     totals = {answer: ErrorTotals(margins) for answer in ("network", *tables)}
-    seen = PictureTotals(margin)
+    picture_totals = PictureTotals(margin)
     gray, rgb = (
-        torch.from_numpy(array).split(PICTURES_AT_ONCE)
+        torch.from_numpy(array).split(EVAL_BATCH_SIZE)
         for array in (validation.gray, validation.rgb)
     )
     with tqdm(total=len(validation), desc="evaluate", unit="photo") as progress:
-        predicted = predict(network, gray, params.flips)
-        for prediction, levels, target in zip(predicted, gray, rgb, strict=True):
-            pictures = to_pictures(prediction)
-            predictions.append(pictures)
-            seen.add(pictures, target.numpy())
+        batches = zip(predict(network, gray, params.flip_tta), gray, rgb, strict=True)
+        for prediction, levels, target in batches:
+            images = to_uint8(prediction)
+            predictions.append(images)
+            picture_totals.add(images, target.numpy())
             totals["network"].add(prediction.cpu(), target)
             for answer, table in tables.items():
                 totals[answer].add(torch.from_numpy(table[levels.numpy()]), target)
             progress.update(len(target))
 
-    errors = {answer: total.margin_errors for answer, total in totals.items()}
-    margin_errors = {answer: curve.pop() for answer, curve in errors.items()}
+    curves = {answer: total.margin_errors for answer, total in totals.items()}
+    margin_errors = {answer: curve.pop() for answer, curve in curves.items()}
     best_table = min(margin_errors["table_median"], margin_errors["table_mode"])
     metrics = {
         "margin_error": margin_errors["network"],
-        "accuracy": seen.accuracy,
+        "accuracy": picture_totals.accuracy,
         "mse": totals["network"].mse,
         "mae": totals["network"].mae,
-        "psnr": seen.psnr,
-        "ssim": seen.ssim,
+        "psnr": picture_totals.psnr,
+        "ssim": picture_totals.ssim,
         "gain_over_table": best_table - margin_errors["network"],
         **{answer: {"margin_error": margin_errors[answer]} for answer in tables},
     }
-    return Evaluation(metrics, errors)
+    return Evaluation(metrics, pd.DataFrame(curves).rename_axis("margin").reset_index())
 
 
-def report(evaluation: Evaluation, margin: int) -> str:
-    """Tell in words whether the network beats the tables."""
+def summarize(evaluation: Evaluation, margin: int) -> str:
+    """The result in one line: does the network beat the tables?"""
     metrics = evaluation.metrics
     error, gain = metrics["margin_error"], metrics["gain_over_table"]
     verdict = "beats the better table by" if gain > 0 else "does NOT beat the better table:"
@@ -114,23 +116,17 @@ def main() -> None:
     metric = read_section(PARAMS_FILE, "metric", MetricParams)
     params = read_section(PARAMS_FILE, "evaluate", EvaluateParams)
     training, validation = open_split(paths.train), open_split(paths.val)
-    set_up_processor(params.threads)
+    configure_torch(params.threads)
     network = load_network(paths.model).to(available_device())
 
     with (
-        replacing(paths.predictions) as (partial,),
+        atomic_write(paths.predictions) as (partial,),
         array_writer(partial, np.uint8, validation.rgb.shape[1:]) as predictions,
     ):
         evaluation = evaluate(network, training, validation, metric.margin, params, predictions)
     write_metrics(paths.metrics, evaluation.metrics)
-    columns = evaluation.margin_curve
-    rows = zip(*columns.values(), strict=True)
-    write_series(
-        paths.margin_curve,
-        ["margin", *columns],
-        [(margin, *row) for margin, row in enumerate(rows)],
-    )
-    print(report(evaluation, metric.margin))
+    write_series(paths.margin_curve, evaluation.margin_curve)
+    print(summarize(evaluation, metric.margin))
 
 
 if __name__ == "__main__":

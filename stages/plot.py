@@ -5,22 +5,24 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from colorizer.arrays import open_array
+from colorizer.data.arrays import open_array
+from colorizer.data.splits import Split, open_split
 from colorizer.errors import InputError, one_line_errors
 from colorizer.figures import (
     error_figure,
     history_figure,
+    image_figure,
     margin_figure,
-    picture_figure,
     write_png,
 )
-from colorizer.files import read_metrics, read_series, replacing
-from colorizer.metrics import MetricParams, beyond
+from colorizer.files import atomic_write, read_metrics
+from colorizer.metrics.margin import MetricParams, is_outside_margin
+from colorizer.metrics.series import read_series
 from colorizer.params import PARAMS_FILE, Section, read_section
-from colorizer.splits import Split, open_split
 
 MSE_LABEL = "mean squared error, on [-1, 1]"
 
@@ -34,15 +36,17 @@ class PlotParams(Section):
 
 
 def curve_figures(
-    history: dict[str, list[float]], curve: dict[str, list[float]], best_epoch: int, margin: int
+    history: pd.DataFrame, margin_curve: pd.DataFrame, best_epoch: int, margin: int
 ) -> dict[str, Figure]:
     """Draw the errors over epochs, as the report does, and over margins."""
-    epochs = [int(epoch) for epoch in history["epoch"]]
-    train, val = {"training": history["train_mse"]}, {"validation": history["val_mse"]}
-    margin_error = {"validation": history["val_margin_error"]}
+    epochs = history["epoch"].astype(int).tolist()
+    train = {"training": history["train_mse"].tolist()}
+    val = {"validation": history["val_mse"].tolist()}
+    margin_error = {"validation": history["val_margin_error"].tolist()}
     margin_label = f"share of values off by {margin} levels or more"
-    answers = {name: errors for name, errors in curve.items() if name != "margin"}
-    margins = [int(value) for value in curve["margin"]]
+    curves = margin_curve.set_index("margin")
+    margins = curves.index.astype(int).tolist()
+    answers = {str(name): errors.tolist() for name, errors in curves.items()}
     return {
         "training_mse": history_figure(epochs, train, MSE_LABEL, best_epoch),
         "validation_mse": history_figure(epochs, val, MSE_LABEL, best_epoch),
@@ -55,20 +59,20 @@ def curve_figures(
 def validation_figures(
     validation: Split, predictions: np.ndarray, sets: list[np.ndarray], margin: int
 ) -> dict[str, Figure]:
-    """Draw sets of validation photographs: gray, prediction, target, and where those differ."""
+    """Draw sets of validation photographs: gray, prediction, target, and maps of the errors."""
     figures = {}
     for number, chosen in enumerate(sets, start=1):
         predicted, targets = predictions[chosen], validation.rgb[chosen]
         rows = {"gray": validation.gray[chosen], "prediction": predicted, "target": targets}
         names = [Path(validation.names[index]).stem for index in chosen]
-        off = beyond(predicted, targets, margin)
+        outside = is_outside_margin(predicted, targets, margin)
         shares = [
             f"{values:.0%} of values\n{pixels:.0%} of pixels"
             for values, pixels in zip(
-                off.mean(axis=(1, 2, 3)), off.any(axis=3).mean(axis=(1, 2)), strict=True
+                outside.mean(axis=(1, 2, 3)), outside.any(axis=3).mean(axis=(1, 2)), strict=True
             )
         ]
-        figures[f"examples_{number}"] = picture_figure(f"Validation, set {number}", rows, names)
+        figures[f"examples_{number}"] = image_figure(f"Validation, set {number}", rows, names)
         title = f"Validation, set {number}: {margin} levels off or more"
         figures[f"errors_{number}"] = error_figure(title, predicted, targets, margin, shares)
     return figures
@@ -80,22 +84,22 @@ def test_figure(
     """Draw test photographs above their predictions; `chosen` are rows of `predictions`."""
     gray = [test.gray[test.names.index(names[index])] for index in chosen]
     rows = {"gray": gray, "prediction": predictions[chosen]}
-    return picture_figure("Test", rows, [Path(names[index]).stem for index in chosen])
+    return image_figure("Test", rows, [Path(names[index]).stem for index in chosen])
 
 
 def read_names(path: Path, test: Split) -> list[str]:
-    """Read names of test photographs. Raises InputError where they are not of this split."""
+    """Read names of test photographs. Raises InputError when they are not in this split."""
     try:
         names = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
         names = []
     if not names or not set(names) <= set(test.names):
-        raise InputError(f"{path}: should list names of the prepared test split, one on a line")
+        raise InputError(f"{path}: should list names of the prepared test split, one per line")
     return names
 
 
 def open_predictions(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Open predictions as pictures. Raises InputError where they are not uint8 of `shape`."""
+    """Open predictions as images. Raises InputError when they are not uint8 of `shape`."""
     predictions = open_array(path)
     if predictions.dtype != np.uint8 or predictions.shape != shape:
         raise InputError(
@@ -111,7 +115,7 @@ def main() -> None:
     parser.add_argument("val_predictions", type=Path, help=".npy file, of the validation split")
     parser.add_argument("test", type=Path, help="prepared test split")
     parser.add_argument("test_predictions", type=Path, help=".npy file, of some test photographs")
-    parser.add_argument("test_names", type=Path, help="text file, the names of those")
+    parser.add_argument("test_names", type=Path, help="text file, the names of these photographs")
     parser.add_argument("train_metrics", type=Path, help="JSON file, for the chosen epoch")
     parser.add_argument("history", type=Path, help="CSV file, a row per epoch")
     parser.add_argument("margin_curve", type=Path, help="CSV file, a row per margin")
@@ -125,21 +129,21 @@ def main() -> None:
     test_predictions = open_predictions(paths.test_predictions, (len(names), *test.rgb.shape[1:]))
     best_epoch = int(read_metrics(paths.train_metrics, ["best_epoch"])["best_epoch"])
     history = read_series(paths.history, ["epoch", "train_mse", "val_mse", "val_margin_error"])
-    if best_epoch not in {0, *history["epoch"]}:
+    if best_epoch not in {0, *history["epoch"].tolist()}:
         raise InputError(f"{paths.train_metrics}: best_epoch should be an epoch of {paths.history}")
     margin_curve = read_series(paths.margin_curve, ["margin", "network"])
-    matplotlib.rcdefaults()  # whatever the user's own settings are
+    matplotlib.rcdefaults()  # figures should not depend on the user's settings
 
-    drawn = np.random.default_rng(params.seed)
-    shown = drawn.permutation(len(validation))[: 2 * params.pictures]
+    random = np.random.default_rng(params.seed)
+    shown = random.permutation(len(validation))[: 2 * params.pictures]
     sets = [chosen for chosen in np.array_split(shown, 2) if len(chosen)]
-    shown_of_test = drawn.permutation(len(names))[: params.pictures]
+    shown_of_test = random.permutation(len(names))[: params.pictures]
     figures = {
         **curve_figures(history, margin_curve, best_epoch, margin),
         **validation_figures(validation, val_predictions, sets, margin),
         "test": test_figure(test, test_predictions, names, shown_of_test),
     }
-    with replacing(paths.figures) as (partial,):
+    with atomic_write(paths.figures) as (partial,):
         partial.mkdir()
         for name, figure in figures.items():
             write_png(partial / f"{name}.png", figure, params.dpi)

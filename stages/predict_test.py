@@ -1,4 +1,4 @@
-"""Colorize test photographs with the trained network: the course's deliverable."""
+"""Colorize test photographs with the trained network, as the course asks for."""
 
 import argparse
 from pathlib import Path
@@ -9,14 +9,15 @@ import torch
 from pydantic import Field
 from tqdm import tqdm
 
-from colorizer.arrays import array_writer
-from colorizer.device import available_device, set_up_processor
+from colorizer.data.arrays import array_writer
+from colorizer.data.splits import open_split
+from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import replacing, write_text
-from colorizer.network import load_network
+from colorizer.files import atomic_write, write_text
+from colorizer.inference.prediction import predict, to_uint8
+from colorizer.models.colorizer import EVAL_BATCH_SIZE
+from colorizer.models.model_file import load_network
 from colorizer.params import PARAMS_FILE, Section, read_section
-from colorizer.prediction import PICTURES_AT_ONCE, predict, to_pictures
-from colorizer.splits import open_split
 
 
 class PredictTestParams(Section):
@@ -24,12 +25,12 @@ class PredictTestParams(Section):
 
     seed: int = Field(ge=0)
     threads: int = Field(ge=1, le=1024)
-    flips: bool
+    flip_tta: bool
     count: Annotated[int, Field(ge=1)] | Literal["all"]
 
 
 def choose_photos(total: int, params: PredictTestParams) -> np.ndarray:
-    """Draw which of `total` photographs to colorize; their indices, in rising order.
+    """Draw which of `total` photographs to colorize: indices in ascending order.
 
     Raises InputError when more are asked for than there are.
     """
@@ -55,18 +56,18 @@ def main() -> None:
     params = read_section(PARAMS_FILE, "predict_test", PredictTestParams)
     test = open_split(paths.test)
     chosen = choose_photos(len(test), params)
-    set_up_processor(params.threads)
+    configure_torch(params.threads)
     network = load_network(paths.model).to(available_device())
 
     with (
-        replacing(paths.predictions) as (partial,),
+        atomic_write(paths.predictions) as (partial,),
         array_writer(partial, np.uint8, test.rgb.shape[1:]) as predictions,
         tqdm(total=len(chosen), desc="predict_test", unit="photo") as progress,
     ):
         gray = torch.from_numpy(test.gray)
-        batches = torch.from_numpy(chosen).split(PICTURES_AT_ONCE)
-        for prediction in predict(network, (gray[rows] for rows in batches), params.flips):
-            predictions.append(to_pictures(prediction))
+        batches = torch.from_numpy(chosen).split(EVAL_BATCH_SIZE)
+        for prediction in predict(network, (gray[rows] for rows in batches), params.flip_tta):
+            predictions.append(to_uint8(prediction))
             progress.update(len(prediction))
     write_text(paths.names, "".join(f"{test.names[index]}\n" for index in chosen))
     print(f"colorized {len(chosen)} of {len(test)} test photographs: {paths.predictions}")

@@ -1,4 +1,4 @@
-"""Turn folders of photographs into gray, rgb and lab arrays."""
+"""Decode folders of photographs to gray, rgb and lab arrays."""
 
 import argparse
 from dataclasses import dataclass, field
@@ -8,24 +8,24 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from colorizer.color import luma, rgb_to_lab
+from colorizer.data.color import luma, rgb_to_lab
+from colorizer.data.photos import DataParams, PrepareParams, decode_photo, find_photos, is_gray
+from colorizer.data.splits import Rows, allocate_split, finish_split, write_photos
+from colorizer.data.workers import Workers, available_processors
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import replacing, write_metrics, write_text
+from colorizer.files import atomic_write, write_metrics, write_text
 from colorizer.params import PARAMS_FILE, read_section
-from colorizer.photos import DataParams, PrepareParams, decode_photo, find_photos, is_gray
-from colorizer.splits import Rows, finish_split, start_split, write_photos
-from colorizer.workers import Workers, available_processors
 
 SPLITS = ("train", "val", "test")
 NEED_COLOR = ("train", "val")
-PHOTOS_AT_ONCE = 16  # 16 photographs of 80x80 are 15 MB on the way to lab
-MOST_PROCESSES = 16  # each of some 100 MB
-LISTED = 20
+CHUNK_SIZE = 16  # photographs per call: 16 of 80x80 take 15 MB on the way to lab
+MAX_PROCESSES = 16  # each takes about 100 MB
+MAX_LISTED = 20
 
 
 @dataclass
 class Summary:
-    """What a prepared split holds, and what is wrong with the photographs that it does not."""
+    """What a prepared split holds, and why it lacks some photographs."""
 
     split: str
     size: int
@@ -33,7 +33,7 @@ class Summary:
     gray: int = 0
     bytes: int = 0
     others: int = 0
-    bad: dict[str, str] = field(default_factory=dict)  # name: what is wrong
+    bad: dict[str, str] = field(default_factory=dict)  # name: error
 
     def __str__(self) -> str:
         return (
@@ -44,14 +44,14 @@ class Summary:
         )
 
 
-class Outcome(NamedTuple):
-    """How many photographs of some are gray, and what is wrong with those that are bad."""
+class Decoded(NamedTuple):
+    """How many photographs of a chunk are gray, and the error of each bad one, by name."""
 
     gray: int
-    bad: dict[str, str]  # name: what is wrong
+    bad: dict[str, str]
 
 
-def decode(raw: Path, names: list[str], size: int, folder: Path, first: int) -> Outcome:
+def decode_chunk(raw: Path, names: list[str], size: int, folder: Path, first: int) -> Decoded:
     """Decode photographs, by their names in the data set, to a split's rows from `first` on.
 
     Those that cannot be decoded become black.
@@ -65,7 +65,7 @@ def decode(raw: Path, names: list[str], size: int, folder: Path, first: int) -> 
         except InputError as error:
             bad[name] = str(error)
     write_photos(folder, first, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
-    return Outcome(gray, bad)
+    return Decoded(gray, bad)
 
 
 def prepare_split(
@@ -73,17 +73,17 @@ def prepare_split(
 ) -> None:
     """Write the arrays of photographs, by their names in the data set; complete the summary.
 
-    Those that cannot be decoded are left out.
+    Photographs that cannot be decoded are left out.
     """
     size = summary.size
-    starts = range(0, len(names), PHOTOS_AT_ONCE)
-    calls = ((raw, names[row : row + PHOTOS_AT_ONCE], size, folder, row) for row in starts)
-    start_split(folder, len(names), size)
+    starts = range(0, len(names), CHUNK_SIZE)
+    calls = ((raw, names[row : row + CHUNK_SIZE], size, folder, row) for row in starts)
+    allocate_split(folder, len(names), size)
     with tqdm(total=len(names), desc=summary.split, unit="photo") as progress:
-        for start, outcome in zip(starts, workers.in_order(decode, calls), strict=True):
-            summary.gray += outcome.gray
-            summary.bad |= outcome.bad
-            progress.update(min(PHOTOS_AT_ONCE, len(names) - start))
+        for start, decoded in zip(starts, workers.in_order(decode_chunk, calls), strict=True):
+            summary.gray += decoded.gray
+            summary.bad |= decoded.bad
+            progress.update(min(CHUNK_SIZE, len(names) - start))
     finish_split(folder, [None if name in summary.bad else name for name in names])
     summary.photos = len(names) - len(summary.bad)
     summary.bytes = sum(file.stat().st_size for file in folder.iterdir())
@@ -92,29 +92,29 @@ def prepare_split(
 def prepare(
     workers: Workers, paths: argparse.Namespace, params: PrepareParams
 ) -> tuple[list[Summary], dict[str, str]]:
-    """Prepare the splits; what they hold, and of each bad photograph what is wrong with it."""
-    # All are looked for before one is decoded, which takes long.
-    summaries, names = [], []
+    """Prepare the splits; return their summaries and the error of each bad photograph."""
+    # List all splits before the first photograph is decoded, which takes long.
+    summaries, names_of_splits = [], []
     for split in SPLITS:
         photos, others = find_photos(paths.raw / split)
         summaries.append(Summary(split, params.image_size, others=len(others)))
-        names.append([f"{split}/{photo}" for photo in photos])
-    with replacing(paths.train, paths.val, paths.test) as folders:
-        for summary, some, folder in zip(summaries, names, folders, strict=True):
-            prepare_split(workers, paths.raw, summary, some, folder)
-        bad = {name: complaint for summary in summaries for name, complaint in summary.bad.items()}
+        names_of_splits.append([f"{split}/{photo}" for photo in photos])
+    with atomic_write(paths.train, paths.val, paths.test) as folders:
+        for summary, names, folder in zip(summaries, names_of_splits, folders, strict=True):
+            prepare_split(workers, paths.raw, summary, names, folder)
+        bad = {name: error for summary in summaries for name, error in summary.bad.items()}
         check(summaries, bad, paths.raw, params)
     return summaries, bad
 
 
 def check(summaries: list[Summary], bad: dict[str, str], raw: Path, params: PrepareParams) -> None:
-    """Raise InputError where what was found cannot be learnt from.
+    """Raise InputError when the splits cannot be trained on.
 
-    Photographs that cannot be decoded, unless they are to be skipped, all in one message; a
-    split of which nothing is left; a split that needs color and has none.
+    For photographs that cannot be decoded, unless they are to be skipped (all in one message); for
+    a split of which nothing is left; for a split that needs color and has none.
     """
     if bad and params.bad_photos == "fail":
-        raise InputError(listed([*bad.values()]))
+        raise InputError(list_errors([*bad.values()]))
     for summary in summaries:
         if not summary.photos:
             raise InputError(f"{raw / summary.split}: all {len(summary.bad)} photographs are bad")
@@ -125,13 +125,15 @@ def check(summaries: list[Summary], bad: dict[str, str], raw: Path, params: Prep
             )
 
 
-def listed(bad: list[str]) -> str:
-    """One complaint, or the first of many and how many more there are."""
-    if len(bad) == 1:
-        return bad[0]
-    more = [f"and {len(bad) - LISTED} more"] if len(bad) > LISTED else []
-    head = f"{len(bad)} photographs are bad; mend or remove them, or set prepare.bad_photos to skip"
-    return "\n  ".join([head, *bad[:LISTED], *more])
+def list_errors(errors: list[str]) -> str:
+    """One error, or the first ones and the number of the others."""
+    if len(errors) == 1:
+        return errors[0]
+    more = [f"and {len(errors) - MAX_LISTED} more"] if len(errors) > MAX_LISTED else []
+    head = (
+        f"{len(errors)} photographs are bad; fix or remove them, or set prepare.bad_photos to skip"
+    )
+    return "\n  ".join([head, *errors[:MAX_LISTED], *more])
 
 
 def main() -> None:
@@ -144,19 +146,20 @@ def main() -> None:
     parser.add_argument("skipped", type=Path, help="text file to write, a line per bad photograph")
     parser.add_argument("metrics", type=Path, help="JSON file to write")
     paths = parser.parse_args()
-    read_section(PARAMS_FILE, "data", DataParams)  # checked only: DVC puts it into `raw`
+    read_section(PARAMS_FILE, "data", DataParams)  # only validated: DVC puts the name into `raw`
     params = read_section(PARAMS_FILE, "prepare", PrepareParams)
 
-    with Workers(min(available_processors(), MOST_PROCESSES)) as workers:
+    with Workers(min(available_processors(), MAX_PROCESSES)) as workers:
         summaries, bad = prepare(workers, paths, params)
-    # Escaped, since these names may be why; the complaints are Pillow's and change with it.
+    # Names escaped, since they may be what is wrong; errors left out, since Pillow's wording
+    # changes.
     write_text(paths.skipped, "".join(f"{ascii(name)[1:-1]}\n" for name in bad))
     counts = {
         "photos": {summary.split: summary.photos for summary in summaries},
         "skipped": {summary.split: len(summary.bad) for summary in summaries},
     }
     write_metrics(paths.metrics, counts)
-    print(*(f"skipped {complaint}" for complaint in bad.values()), *summaries, sep="\n")
+    print(*(f"skipped {error}" for error in bad.values()), *summaries, sep="\n")
 
 
 if __name__ == "__main__":

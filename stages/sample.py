@@ -1,29 +1,18 @@
-"""Write a small data set of natural scenes and people from scikit-image's photographs."""
+"""Write a small data set of tiles of scikit-image's color photographs."""
 
 import argparse
 from pathlib import Path
 
-import skimage.data
 from PIL import Image
 
+from colorizer.data.sample import BANDS, PHOTOS, SampleParams, cut_tiles
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import replacing
+from colorizer.files import atomic_write
 from colorizer.params import PARAMS_FILE, read_section
-from colorizer.tiles import BANDS, SampleParams, cut_tiles
-
-# The color photographs that scikit-image carries in its package, but for those of
-# microscopes and telescopes. Of the stereo pair one, since both show the same scene.
-PHOTOS = {
-    "astronaut": skimage.data.astronaut,
-    "cat": skimage.data.chelsea,
-    "coffee": skimage.data.coffee,
-    "motorcycle": lambda: skimage.data.stereo_motorcycle()[0],
-    "rocket": skimage.data.rocket,
-}
 
 
 def write_sample(folder: Path, params: SampleParams) -> dict[str, int]:
-    """Write the tiles as PNG files below folder/SPLIT/images; return how many of each split.
+    """Write the tiles as PNG files below folder/SPLIT/images; return the number for each split.
 
     The test split is gray, as the course's is. Raises InputError for a split without tiles.
     """
@@ -53,10 +42,10 @@ def main() -> None:
     paths = parser.parse_args()
     params = read_section(PARAMS_FILE, "sample", SampleParams)
 
-    with replacing(paths.folder) as (partial,):
+    with atomic_write(paths.folder) as (partial,):
         counts = write_sample(partial, params)
-    said = ", ".join(f"{count} {split}" for split, count in counts.items())
-    print(f"{paths.folder}: {said} tiles of {params.tile_size}x{params.tile_size} pixels")
+    listed = ", ".join(f"{count} {split}" for split, count in counts.items())
+    print(f"{paths.folder}: {listed} tiles of {params.tile_size}x{params.tile_size} pixels")
 
 
 if __name__ == "__main__":

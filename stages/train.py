@@ -1,42 +1,52 @@
-"""Train a network to colorize gray photographs; keep that of the best epoch."""
+"""Train a network to colorize gray photographs; keep the weights of the best epoch."""
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import torch
 from tqdm import tqdm
 
-from colorizer.checkpoint import Origin, load_checkpoint, origin, save_checkpoint
-from colorizer.device import available_device, set_up_processor
+from colorizer.data.splits import array_path, open_split
+from colorizer.device import available_device, configure_torch
+from colorizer.distributed import broadcast_from_rank0, process_group, rank
 from colorizer.errors import one_line_errors
-from colorizer.files import replacing, write_metrics, write_series
-from colorizer.metrics import LARGEST_MSE, MetricParams
-from colorizer.network import Colorizer, ModelParams, save_network
+from colorizer.files import atomic_write, write_metrics
+from colorizer.metrics.margin import LARGEST_MSE, MetricParams
+from colorizer.metrics.series import write_series
+from colorizer.models.colorizer import Colorizer
+from colorizer.models.config import ModelParams
+from colorizer.models.model_file import save_network
 from colorizer.params import PARAMS_FILE, read_section
-from colorizer.ranks import from_first, joined_ranks, rank
-from colorizer.splits import array_path, open_split
-from colorizer.training import Epoch, Training, TrainParams, check_loss
+from colorizer.training.checkpoint import (
+    Fingerprint,
+    fingerprint,
+    load_checkpoint,
+    save_checkpoint,
+)
+from colorizer.training.config import TrainParams, check_loss
+from colorizer.training.trainer import Epoch, Trainer
 
-LEARNT = ("gray", "rgb")  # the arrays of a split that training reads
-
-
-def resume(run: Training, checkpoint: Path, of: Origin) -> str:
-    """Go on from the checkpoint, where it is this run's; say in words what was done."""
-    found = from_first(lambda: load_checkpoint(checkpoint, of))
-    if isinstance(found, str):
-        return f"starting with epoch 1: {found}"
-    run.take_over(*found)
-    return f"going on after epoch {len(run.history)}, where an earlier run was interrupted"
+TRAINED_ON = ("gray", "rgb")  # the arrays of a split that training reads
 
 
-def run_epochs(run: Training, epochs: int, after_epoch: Callable[[], None]) -> None:
-    """Run epochs until training ends, showing how it goes; `after_epoch` saves what there is."""
+def resume(trainer: Trainer, checkpoint: Path, identity: Fingerprint) -> str:
+    """Continue from the checkpoint of an interrupted run with this fingerprint; report it."""
+    loaded = broadcast_from_rank0(lambda: load_checkpoint(checkpoint, identity))
+    if isinstance(loaded, str):
+        return f"starting with epoch 1: {loaded}"
+    trainer.load_state_dict(*loaded)
+    return f"resuming after epoch {len(trainer.history)}, where an earlier run was interrupted"
+
+
+def run_epochs(trainer: Trainer, epochs: int, after_epoch: Callable[[], None]) -> None:
+    """Run epochs until training ends, with a progress bar; `after_epoch` saves the state."""
     with tqdm(
-        total=epochs, initial=len(run.history), desc="train", unit="epoch", disable=rank() > 0
+        total=epochs, initial=len(trainer.history), desc="train", unit="epoch", disable=rank() > 0
     ) as progress:
-        while not run.ended:
-            epoch = run.run_epoch()
+        while not trainer.ended:
+            epoch = trainer.run_epoch()
             after_epoch()
             progress.set_postfix(
                 train_mse=f"{epoch.train_mse:.6f}",
@@ -44,69 +54,69 @@ def run_epochs(run: Training, epochs: int, after_epoch: Callable[[], None]) -> N
                 val_margin_error=f"{epoch.val_margin_error:.4f}",
             )
             progress.update()
-    run.keep_best()
+    trainer.load_best_weights()
 
 
-def run_metrics(run: Training) -> dict[str, object]:
-    """What metrics/train.json holds; a diverged run has the errors of black for white."""
-    best = run.best or Epoch(0, LARGEST_MSE, LARGEST_MSE, 1.0, 0.0)
+def metrics_of(trainer: Trainer) -> dict[str, object]:
+    """Content of metrics/train.json; a diverged run has the errors of black instead of white."""
+    best = trainer.best or Epoch(0, LARGEST_MSE, LARGEST_MSE, 1.0, 0.0)
     return {
-        "epochs": len(run.history),
+        "epochs": len(trainer.history),
         "best_epoch": best.epoch,
         "train_mse": best.train_mse,
         "val_mse": best.val_mse,
         "val_margin_error": best.val_margin_error,
-        "diverged": int(run.diverged),
+        "diverged": int(trainer.diverged),
     }
 
 
-def report(run: Training, margin: int) -> str:
-    """What training came to, in words."""
-    epochs = len(run.history)
-    if run.best is None:
-        return f"diverged in epoch {epochs}: the error passed that of black for white"
+def summarize(trainer: Trainer, margin: int) -> str:
+    """The result of training in one line."""
+    epochs = len(trainer.history)
+    if trainer.best is None:
+        return f"diverged in epoch {epochs}: the error exceeds that of black instead of white"
     return (
-        f"best epoch {run.best.epoch} of {epochs}: validation {margin}-margin error "
-        f"{run.best.val_margin_error:.4f}, MSE {run.best.val_mse:.6f}"
+        f"best epoch {trainer.best.epoch} of {epochs}: validation {margin}-margin error "
+        f"{trainer.best.val_margin_error:.4f}, MSE {trainer.best.val_mse:.6f}"
     )
 
 
 def train(
     paths: argparse.Namespace, metric: MetricParams, model: ModelParams, params: TrainParams
 ) -> None:
-    """Train a network; the first of the ranks writes."""
+    """Train a network; rank 0 writes the outputs."""
     training, validation = open_split(paths.train), open_split(paths.val)
     torch.manual_seed(params.seed)
     device = available_device()
-    network = Colorizer(model).to(device)
-    run = Training(network, params, metric.margin, training, validation)
+    network = Colorizer(model, metric.margin).to(device)
+    trainer = Trainer(network, params, metric.margin, training, validation)
 
-    # Beside the model, and unknown to DVC, which would remove it before it runs this again.
+    # Beside the model, but not a DVC output: DVC would remove it before it runs this stage again.
     checkpoint = paths.model.with_suffix(".checkpoint")
     sections = {"metric": metric, "model": model, "train": params}
-    data = [array_path(folder, kind) for folder in (paths.train, paths.val) for kind in LEARNT]
-    of = from_first(lambda: origin(sections, data, device))
-    started = resume(run, checkpoint, of)
+    arrays = [array_path(split, name) for split in (paths.train, paths.val) for name in TRAINED_ON]
+    identity = broadcast_from_rank0(lambda: fingerprint(sections, arrays, device))
+    started = resume(trainer, checkpoint, identity)
 
     def after_epoch() -> None:
         if rank() == 0:
-            save_checkpoint(checkpoint, of, run.tensors(), run.history)
-            write_series(paths.history, Epoch._fields, run.history)
+            save_checkpoint(checkpoint, identity, trainer.state_dict(), trainer.history)
+            write_series(paths.history, pd.DataFrame(trainer.history))
 
     if rank() == 0:
         print(started)
-    run_epochs(run, params.epochs, after_epoch)
+    run_epochs(trainer, params.epochs, after_epoch)
     if rank() == 0:
-        with replacing(paths.model) as (partial,):
+        with atomic_write(paths.model) as (partial,):
             save_network(partial, network, training.gray.shape[1:])
-        write_series(paths.history, Epoch._fields, run.history)
-        write_metrics(paths.metrics, run_metrics(run))
+        write_series(paths.history, pd.DataFrame(trainer.history))
+        write_metrics(paths.metrics, metrics_of(trainer))
         checkpoint.unlink(missing_ok=True)
-        print(report(run, metric.margin))
+        print(summarize(trainer, metric.margin))
 
 
 def main() -> None:
-    """Train, writing the history as it happens."""
+    """Train; write the history after each epoch."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("train", type=Path, help="prepared training split")
     parser.add_argument("val", type=Path, help="prepared validation split")
@@ -119,8 +129,8 @@ def main() -> None:
     params = read_section(PARAMS_FILE, "train", TrainParams)
     check_loss(model, params)
 
-    set_up_processor(params.threads)
-    with joined_ranks(available_device()):
+    configure_torch(params.threads)
+    with process_group(available_device()):
         train(paths, metric, model, params)
 
 

@@ -11,23 +11,38 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from PIL import Image
 from ruamel.yaml import YAML
 
-from colorizer.color import luma, rgb_to_lab
-from colorizer.splits import Rows, Split, finish_split, open_split, start_split, write_photos
+from colorizer.data.color import luma, rgb_to_lab
+from colorizer.data.splits import (
+    Rows,
+    Split,
+    allocate_split,
+    finish_split,
+    open_split,
+    write_photos,
+)
 
 # The same examples in each run, however slow the machine is.
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.load_profile("same")
 
 REPOSITORY = Path(__file__).parents[1]
+# Files that run DVC for real. They mostly wait, and share a repository: each runs in one process.
+SLOW = ("test_pipeline.py", "test_sweep.py", "test_guides.py", "test_interruption.py")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 SIZE = 16  # pixels, the smallest that params.yaml allows
 RAW = "data/raw/tiny"
 PHOTOS = {"train": 12, "val": 6, "test": 4}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start slow files first, so that they run beside all others."""
+    items.sort(key=lambda item: item.path.name not in SLOW)
 
 
 def draw_photos(count: int, seed: int, size: int = SIZE) -> np.ndarray:
@@ -54,12 +69,12 @@ UNET_WITH_BINS = {
     "color_space": "ycbcr",
     "kernels": 4,
     "batch_norm": True,
-    "halvings": 1,
-    "doublings": 1,
-    "squares": 2,
-    "positions": True,
-    "bins": 33,
-    "reach": 0.8,
+    "depth": 1,
+    "patch_size": 2,
+    "output_stride": 2,
+    "coord_channels": True,
+    "chroma_bins": 33,
+    "chroma_range": 0.8,
 }
 
 
@@ -67,7 +82,7 @@ def small_params() -> dict[str, dict[str, Any]]:
     """Sections of params.yaml for runs of a second, whatever the file in the repository says."""
     return {
         "data": {"name": "tiny"},
-        "sample": {"tile_size": 80, "scales": 2, "largest_scale": 1.5, "step": 0.4},
+        "sample": {"tile_size": 80, "scales": 1, "largest_scale": 1.0, "step": 1.0},
         "prepare": {"image_size": SIZE, "bad_photos": "fail"},
         "metric": {"margin": 12},
         "model": {
@@ -77,15 +92,15 @@ def small_params() -> dict[str, dict[str, Any]]:
             "kernels": 4,
             "kernel_size": 3,
             "batch_norm": False,
-            "running_averages": True,
+            "track_running_stats": True,
             "tanh": False,
             "dropout": 0.0,
-            "halvings": 0,
-            "doublings": 0,
-            "squares": 1,
-            "positions": False,
-            "bins": 0,
-            "reach": 1.0,
+            "depth": 0,
+            "patch_size": 1,
+            "output_stride": 1,
+            "coord_channels": False,
+            "chroma_bins": 0,
+            "chroma_range": 1.0,
         },
         "train": {
             "launcher": "python",
@@ -96,18 +111,24 @@ def small_params() -> dict[str, dict[str, Any]]:
             "learning_rate": 0.1,
             "momentum": 0.0,
             "weight_decay": 0.0,
-            "schedule": "constant",
+            "lr_schedule": "constant",
             "batch_size": 5,
-            "flips": False,
-            "shifts": 0,
-            "average": 0.0,
+            "horizontal_flip": False,
+            "max_shift": 0,
+            "ema_decay": 0.0,
             "epochs": 3,
             "patience": 5,
         },
-        "evaluate": {"threads": 1, "flips": False, "largest_margin": 40},
-        "predict_test": {"seed": 483, "threads": 1, "flips": False, "count": 3},
+        "evaluate": {"threads": 1, "flip_tta": False, "largest_margin": 40},
+        "predict_test": {"seed": 483, "threads": 1, "flip_tta": False, "count": 3},
         "plot": {"seed": 483, "pictures": 2, "dpi": 50},
     }
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Tests run side by side, where more threads would wait for each other."""
+    torch.set_num_threads(1)  # for each test: a command that ran in another one may have set more
 
 
 @pytest.fixture
@@ -128,7 +149,7 @@ def make_split(tmp_path: Path) -> Callable[..., Split]:
     def make(rgb: np.ndarray, name: str = "split") -> Split:
         folder = tmp_path / name
         names = [f"{name}/{number}.png" for number in range(len(rgb))]
-        start_split(folder, len(rgb), rgb.shape[1])
+        allocate_split(folder, len(rgb), rgb.shape[1])
         write_photos(folder, 0, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
         finish_split(folder, names)
         return open_split(folder)

@@ -8,8 +8,9 @@ import subprocess
 import pytest
 from ruamel.yaml import YAML
 
-from experiments.rows import Row, column, failures, read_rows, spread, trained
-from experiments.sweep_report import PUBLISHED_FILE
+from experiments.reporting.report import PUBLISHED_FILE
+from experiments.reporting.statistics import column, failures, mean_and_std, trained
+from experiments.runs.results import RUNS_FILE, Row, read_rows
 from tests.conftest import REPOSITORY
 
 LOCK = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.lock")["stages"]
@@ -27,10 +28,21 @@ pytestmark = pytest.mark.skipif(
     reason="an experiment is in the workspace",
 )
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+RESULTS = (REPOSITORY / "docs/results.md").read_text(encoding="utf-8")
 
 
 def md5(path: str) -> str:
-    return hashlib.md5((REPOSITORY / path).read_bytes()).hexdigest()
+    """The hash of a file or folder as DVC computes it."""
+    full = REPOSITORY / path
+    if full.is_file():
+        return hashlib.md5(full.read_bytes()).hexdigest()
+    files = sorted(
+        file.relative_to(full).as_posix()
+        for file in full.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    )
+    entries = [{"md5": md5(f"{path}/{name}"), "relpath": name} for name in files]
+    return hashlib.md5(json.dumps(entries).encode()).hexdigest() + ".dir"
 
 
 def value_of(match: re.Match[str]) -> str:
@@ -52,7 +64,7 @@ def test_the_lock_is_of_this_code_and_these_params(stage):
     locked = LOCK[stage]
     assert locked["cmd"] == re.sub(r"\$\{(\w+)\.(\w+)\}", value_of, PIPELINE[stage]["cmd"])
     for dep in locked["deps"]:
-        if dep["path"].endswith(".py"):
+        if dep["path"].startswith(("colorizer/", "stages/")):
             assert dep["md5"] == md5(dep["path"]), f"{dep['path']} changed: dvc repro"
     sections = locked["params"]["params.yaml"]
     assert sections == {name: PARAMS[name] for name in PIPELINE[stage]["params"]}
@@ -78,7 +90,7 @@ def test_the_readme_shows_the_metrics_that_were_measured():
 
 
 @pytest.mark.parametrize("model", ["report_best", "ours_small", "ours_best"])
-def test_the_readme_shows_what_the_ablation_found(model):
+def test_the_readme_shows_the_errors_of_the_ablation(model):
     ablation = (REPOSITORY / "experiments/results/faces/ablation.md").read_text(encoding="utf-8")
     (found,) = (
         line for line in ablation.splitlines() if line.startswith(f"| {model} | ") and "**" in line
@@ -90,20 +102,20 @@ def test_the_readme_shows_what_the_ablation_found(model):
     assert cells == [error, mse, psnr, time]
 
 
-def test_the_readme_shows_what_the_sweeps_found():
-    results = REPOSITORY / "experiments/results/faces/runs_of_sweeps.csv"
+def test_the_results_show_the_errors_of_the_sweeps():
+    results = REPOSITORY / f"experiments/results/faces/{RUNS_FILE}"
     points: dict[str, list[Row]] = {}
     for row in read_rows(results):
         points.setdefault(f"{row['sweep']}/{row['point']}", []).append(row)
     published_rows = read_rows(REPOSITORY / PUBLISHED_FILE)
     known = {f"{row['sweep']}/{row['point']}": row for row in published_rows}
-    shown = re.findall(r"^\| [^|]*`(\w+/[\w.-]+)` \| (.*?) \| (.*?) \|$", README, re.MULTILINE)
+    shown = re.findall(r"^\| [^|]*`(\w+/[\w.-]+)` \| (.*?) \| (.*?) \|$", RESULTS, re.MULTILINE)
     assert len(shown) > 10
     for point, published, found in shown:
         assert published == (known[point]["margin_error"] or "diverged" if point in known else "")
         rows = points[point]
         errors = column(trained(rows), "margin_error")
-        assert found == (spread(errors, 4) + failures(rows) if errors else "diverged")
+        assert found == (mean_and_std(errors, 4) + failures(rows) if errors else "diverged")
 
 
 def test_every_param_is_listed_with_its_value():
@@ -117,10 +129,10 @@ def test_every_param_is_listed_with_its_value():
 YAML_WORDS = {"True": "true", "False": "false"}
 
 
-def test_the_readme_shows_a_picture_that_the_pipeline_drew():
+def test_the_results_show_a_figure_that_the_pipeline_drew():
     drawn = REPOSITORY / "plots/images/examples_1.png"
     shown = REPOSITORY / "experiments/results/sample/examples.png"
-    assert str(shown.relative_to(REPOSITORY)) in README
+    assert str(shown.relative_to(REPOSITORY)) in RESULTS
     if not drawn.is_file():
         pytest.skip("needs the committed pipeline, rebuilt: make repro")
     assert shown.read_bytes() == drawn.read_bytes()

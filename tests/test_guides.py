@@ -11,8 +11,6 @@ from tests.conftest import PHOTOS, REPOSITORY, Run
 
 FENCE = re.compile(r"^ *```sh( elsewhere)?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
-pytestmark = pytest.mark.xdist_group("guides")  # they share a repository
-
 
 def blocks(guide: str, where: str = "") -> list[str]:
     """The commands of a guide, a script for each block."""

@@ -1,4 +1,4 @@
-"""What a user sees of an error: run as DVC runs a stage."""
+"""Error messages as a user sees them, of stages run as DVC runs them."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ("params", "line"),
     [
         ("sample: {}\n", "error: params.yaml: sample.tile_size is missing; "),
-        ("", "error: params.yaml: should be sections of keys, such as 'sample:'"),
+        ("", "error: params.yaml: should consist of sections such as 'sample:'"),
         ("sampel: {}\n", "error: params.yaml: section sample is missing (did you mean sampel?)"),
     ],
 )
@@ -37,7 +37,7 @@ def test_bad_input_ends_with_one_line_and_exit_status_1(tmp_path, params, line):
     assert ended.stderr.count("\n") == 1
 
 
-def test_what_the_system_refuses_is_one_line_that_names_the_file(tmp_path):
+def test_an_error_of_the_operating_system_is_one_line_that_names_the_file(tmp_path):
     text = (REPOSITORY / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text)
     (tmp_path / "data").write_text("a file where a folder should be")
@@ -57,7 +57,7 @@ def test_ctrl_c_ends_without_a_traceback(tmp_path):
     assert (ended.returncode, ended.stderr) == (130, "")
 
 
-def test_a_defect_keeps_its_traceback(tmp_path):
+def test_an_unexpected_exception_keeps_its_traceback(tmp_path):
     code = "from colorizer.errors import one_line_errors\nwith one_line_errors():\n    1 / 0\n"
     ended = run(tmp_path, "-c", code)
     assert ended.returncode == 1

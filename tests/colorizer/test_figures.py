@@ -2,15 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorizer.figures import (
-    error_figure,
-    history_figure,
-    margin_figure,
-    picture_figure,
-    write_png,
-)
+from colorizer.figures import error_figure, history_figure, image_figure, margin_figure, write_png
 
-PICTURES = list(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8))
+IMAGES = list(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8))
 
 
 def draw(name: str):
@@ -21,15 +15,15 @@ def draw(name: str):
             return history_figure([1], {"validation": [1.0]}, "share", 0)
         case "margin":
             return margin_figure([0, 1], {"network": [1.0, 0.5], "gray": [1.0, 0.9]}, 12)
-        case "pictures":
-            rows = {"gray": [picture[..., 0] for picture in PICTURES], "target": PICTURES}
-            return picture_figure("title", rows, ["a", "b"])
+        case "images":
+            rows = {"gray": [image[..., 0] for image in IMAGES], "target": IMAGES}
+            return image_figure("title", rows, ["a", "b"])
         case "errors":
-            return error_figure("title", PICTURES, PICTURES[::-1], 12, ["a", "b"])
+            return error_figure("title", IMAGES, IMAGES[::-1], 12, ["a", "b"])
 
 
-@pytest.mark.parametrize("name", ["history", "diverged", "margin", "pictures", "errors"])
-def test_a_figure_has_the_same_bytes_each_time_and_names_no_software(tmp_path, name):
+@pytest.mark.parametrize("name", ["history", "diverged", "margin", "images", "errors"])
+def test_a_figure_has_the_same_bytes_each_time_and_no_software_metadata(tmp_path, name):
     for file in ("a.png", "b.png"):
         write_png(tmp_path / file, draw(name), 50)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -45,32 +39,32 @@ def test_the_chosen_epoch_is_marked():
     assert [line.get_xydata().tolist() for line in marks] == [[[2, 0.2]]]
 
 
-def test_a_diverged_run_says_so():
+def test_the_title_says_that_a_run_diverged():
     assert "diverged" in draw("diverged").axes[0].get_title()
 
 
 @pytest.mark.parametrize("name", ["history", "margin"])
-def test_axes_are_labelled(name):
+def test_axes_are_labeled(name):
     axes = draw(name).axes[0]
     assert axes.get_xlabel()
     assert axes.get_ylabel()
 
 
-def test_pictures_are_shown_as_they_are():
-    cells = draw("pictures").axes
+def test_images_are_shown_unchanged():
+    cells = draw("images").axes
     shown = [cell.images[0].get_array() for cell in cells]
-    np.testing.assert_array_equal(shown[0], PICTURES[0][..., 0])
-    np.testing.assert_array_equal(shown[3], PICTURES[1])
+    np.testing.assert_array_equal(shown[0], IMAGES[0][..., 0])
+    np.testing.assert_array_equal(shown[3], IMAGES[1])
     assert cells[0].images[0].get_clim() == (0, 255)
 
 
 def test_the_error_map_shows_the_worst_channel():
-    worst = np.abs(PICTURES[0].astype(int) - PICTURES[1].astype(int)).max(axis=-1)
+    worst = np.abs(IMAGES[0].astype(int) - IMAGES[1].astype(int)).max(axis=-1)
     np.testing.assert_array_equal(draw("errors").axes[4].images[0].get_array(), worst)
 
 
-def test_names_of_files_are_no_formulas_and_do_not_overlap(tmp_path):
+def test_captions_are_not_formulas_and_are_shortened(tmp_path):
     names = ["a$_$b", "IMG_20240101_123456789_portrait_of_somebody"]
-    figure = picture_figure("title", {"target": PICTURES}, names)
+    figure = image_figure("title", {"target": IMAGES}, names)
     write_png(tmp_path / "x.png", figure, 50)
     assert [cell.get_xlabel() for cell in figure.axes] == ["a$_$b", "IMG_202401..._somebody"]

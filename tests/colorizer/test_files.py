@@ -3,12 +3,12 @@ from contextlib import suppress
 
 import pytest
 
-from colorizer.files import replacing, write_metrics, write_series, write_text
+from colorizer.files import atomic_write, write_metrics, write_text
 
 
 def test_files_and_folders_appear_when_the_block_ends(tmp_path):
     file, folder = tmp_path / "a/file.txt", tmp_path / "b/folder"
-    with replacing(file, folder) as (partial_file, partial_folder):
+    with atomic_write(file, folder) as (partial_file, partial_folder):
         partial_file.write_text("whole")
         partial_folder.mkdir()
         (partial_folder / "x").write_text("x")
@@ -24,7 +24,7 @@ def test_nothing_changes_when_the_block_fails(tmp_path):
     file.write_text("old")
     folder.mkdir()
     (folder / "old").touch()
-    with suppress(KeyError), replacing(file, folder) as (partial_file, partial_folder):
+    with suppress(KeyError), atomic_write(file, folder) as (partial_file, partial_folder):
         partial_file.write_text("half")
         partial_folder.mkdir()
         raise KeyError
@@ -33,19 +33,19 @@ def test_nothing_changes_when_the_block_fails(tmp_path):
     assert [path.name for path in folder.iterdir()] == ["old"]
 
 
-def test_what_a_killed_process_left_is_no_obstacle(tmp_path):
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     leftover = tmp_path / ".folder.partial"
     leftover.mkdir()
     (leftover / "stale").touch()
-    with replacing(tmp_path / "folder") as (partial,):
+    with atomic_write(tmp_path / "folder") as (partial,):
         partial.mkdir()
     assert list((tmp_path / "folder").iterdir()) == []
     assert not leftover.exists()
 
 
-def test_an_old_folder_is_replaced_whole(tmp_path):
+def test_an_existing_folder_is_replaced_entirely(tmp_path):
     for name in ("first", "second"):
-        with replacing(tmp_path / "folder") as (partial,):
+        with atomic_write(tmp_path / "folder") as (partial,):
             partial.mkdir()
             (partial / name).touch()
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["second"]
@@ -66,15 +66,10 @@ def test_metrics_keep_their_order_and_six_decimals(tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_metrics_that_are_not_finite_are_refused_and_leave_the_old_file(tmp_path, value):
+def test_metrics_that_are_not_finite_are_refused_and_the_old_file_is_kept(tmp_path, value):
     file = tmp_path / "metrics.json"
     write_metrics(file, {"mse": 1.0})
     before = file.read_bytes()
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_metrics(file, {"nested": {"mse": value}})
     assert file.read_bytes() == before
-
-
-def test_series_keep_small_numbers(tmp_path):
-    write_series(tmp_path / "history.csv", ["epoch", "rate"], [(1, 1e-8), (2, 0.123456789)])
-    assert (tmp_path / "history.csv").read_bytes() == b"epoch,rate\n1,1e-08\n2,0.123457\n"

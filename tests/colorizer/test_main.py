@@ -1,4 +1,4 @@
-"""python -m colorizer: photographs in, photographs out."""
+"""python -m colorizer: from photographs to colorized photographs."""
 
 import os
 import subprocess
@@ -13,7 +13,9 @@ from PIL import Image
 
 from colorizer.__main__ import main
 from colorizer.errors import InputError
-from colorizer.network import Colorizer, ModelParams, save_network
+from colorizer.models.colorizer import Colorizer
+from colorizer.models.config import ModelParams
+from colorizer.models.model_file import save_network
 from tests.conftest import REPOSITORY, small_params
 
 GIB = 2**30
@@ -26,13 +28,15 @@ def gray() -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def model(tmp_path, monkeypatch) -> Path:
-    """A trained network, as far as the command can tell, where the pipeline puts it."""
+    """A model file of an untrained network, where the pipeline writes it."""
     monkeypatch.chdir(tmp_path)
+    # main() lets PyTorch use every processor, and later tests of this process would do so too.
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     torch.manual_seed(5)
     params = ModelParams(**small_params()["model"] | {"color_space": "ycbcr"})
     Path("models").mkdir()
     path = Path("models/colorizer.safetensors")
-    save_network(path, Colorizer(params), (16, 16))
+    save_network(path, Colorizer(params, 12), (16, 16))
     return path
 
 
@@ -53,12 +57,12 @@ def files(folder: str) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
 
 
-def test_formats_stay_or_become_png_and_the_luma_stays(run, gray):
-    picture = Image.fromarray(gray)
+def test_formats_are_kept_or_become_png_and_the_luma_is_kept(run, gray):
+    image = Image.fromarray(gray)
     for name in ("a.png", "b.tif", "c.bmp", "d.gif"):
-        picture.save(name)
+        image.save(name)
     Image.fromarray(gray.astype(np.uint16) * 257).save("deep.png")
-    picture.save("e.jpg", quality=100)
+    image.save("e.jpg", quality=100)
     run("a.png", "b.tif", "c.bmp", "d.gif", "deep.png", "e.jpg", "-o", "out")
     assert files("out") == ["a.png", "b.tif", "c.png", "d.png", "deep.png", "e.jpg"]
     for name in files("out"):
@@ -73,7 +77,7 @@ def test_formats_stay_or_become_png_and_the_luma_stays(run, gray):
             assert off.max() <= 1
 
 
-def test_transparency_stays(run, gray):
+def test_transparency_is_kept(run, gray):
     alpha = np.arange(gray.size, dtype=np.uint32).reshape(gray.shape).astype(np.uint8)
     for name in ("a.png", "b.tiff", "c.webp"):
         layers = Image.merge("LA", [Image.fromarray(gray), Image.fromarray(alpha)])
@@ -83,21 +87,21 @@ def test_transparency_stays(run, gray):
         out = Image.open(Path("out", name))
         assert out.mode == "RGBA"
         np.testing.assert_array_equal(out.getchannel("A"), alpha)
-        seen = alpha > 0  # some formats drop the color of what cannot be seen
-        assert np.abs(luma_of(Path("out", name)) - gray)[seen].max() <= 1
+        visible = alpha > 0  # some formats drop the color of transparent pixels
+        assert np.abs(luma_of(Path("out", name)) - gray)[visible].max() <= 1
 
 
-def test_photographs_come_out_upright(run, gray):
+def test_exif_orientation_is_applied(run, gray):
     exif = Image.Exif()
     exif[0x0112] = 6  # its top is at the right
-    Image.fromarray(gray).save("turned.png", exif=exif)
-    run("turned.png", "-o", "out")
+    Image.fromarray(gray).save("rotated.png", exif=exif)
+    run("rotated.png", "-o", "out")
     upright = np.rot90(gray, -1)
-    assert np.abs(luma_of(Path("out/turned.png")) - upright).max() <= 1
-    assert 0x0112 not in Image.open("out/turned.png").getexif()
+    assert np.abs(luma_of(Path("out/rotated.png")) - upright).max() <= 1
+    assert 0x0112 not in Image.open("out/rotated.png").getexif()
 
 
-def test_a_folder_keeps_its_shape_and_what_came_out_does_not_go_in_again(run, gray):
+def test_a_folder_keeps_its_structure_and_outputs_are_not_inputs_of_the_next_run(run, gray):
     Path("album/1950").mkdir(parents=True)
     Image.fromarray(gray).save("album/1950/a.png")
     Image.fromarray(gray).save("album/b.png")
@@ -107,17 +111,17 @@ def test_a_folder_keeps_its_shape_and_what_came_out_does_not_go_in_again(run, gr
         assert files("album/colors") == ["1950/a.png", "b.png"]
 
 
-@pytest.mark.parametrize(("mode", "pictures"), [("L", 2), ("RGB", 3), ("RGBA", 3)])
-def test_side_by_side_shows_the_gray_and_the_truth_where_it_is_known(run, gray, mode, pictures):
+@pytest.mark.parametrize(("mode", "images"), [("L", 2), ("RGB", 3), ("RGBA", 3)])
+def test_side_by_side_shows_gray_colorized_and_original(run, gray, mode, images):
     colors = np.stack([gray, 255 - gray, gray // 2, np.full_like(gray, 99)], axis=-1)
     target = Image.fromarray(gray if mode == "L" else colors[..., : len(mode)])
     target.save("a.png")
     run("a.png", "-o", "out", "--side-by-side")
     row = Image.open("out/a.png")
-    assert row.size == (44 * pictures, 30)
+    assert row.size == (44 * images, 30)
     first = np.asarray(row.crop((0, 0, 44, 30)).convert("RGB"))
     np.testing.assert_array_equal(first[..., 0], target.convert("RGB").convert("L"))
-    if pictures == 3:
+    if images == 3:
         last = row.crop((88, 0, 132, 30))
         np.testing.assert_array_equal(last, target)
 
@@ -127,7 +131,7 @@ def test_nothing_is_overwritten_without_force(run, gray):
         Image.fromarray(gray).save(name)
     run("b.png", "-o", "out")
     before = Path("out/b.png").read_bytes()
-    with pytest.raises(InputError, match=r"^out/b\.png: is there already; --force replaces it$"):
+    with pytest.raises(InputError, match=r"^out/b\.png: exists; --force replaces it$"):
         run("a.png", "b.png", "-o", "out")
     assert files("out") == ["b.png"]
     Path("out/b.png").write_bytes(b"old")
@@ -137,16 +141,16 @@ def test_nothing_is_overwritten_without_force(run, gray):
         run("b.png", "-o", ".", "--force")
 
 
-def test_one_that_cannot_be_read_does_not_stop_the_others(run, gray, capsys):
-    Path("a.png").write_text("no picture")
+def test_an_unreadable_photograph_does_not_stop_the_others(run, gray, capsys):
+    Path("a.png").write_text("not an image")
     Image.fromarray(gray).save("b.png")
     with pytest.raises(InputError, match=r"^1 of 2 photographs could not be read"):
         run("a.png", "b.png", "-o", "out")
     assert files("out") == ["b.png"]
-    assert "a.png: is no picture of a known format" in capsys.readouterr().err
+    assert "a.png: is not an image in a known format" in capsys.readouterr().err
 
 
-def test_what_makes_no_sense_is_said_in_one_line(run, gray):
+def test_invalid_arguments_are_input_errors(run, gray):
     Image.fromarray(gray).save("a.png")
     Image.fromarray(gray).save("a.bmp")
     Path("empty").mkdir()

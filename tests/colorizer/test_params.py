@@ -31,11 +31,11 @@ def test_reads_a_section(tmp_path):
     assert (section.kernels, section.learning_rate, section.tanh) == (8, 0.1, False)
 
 
-def test_reads_the_exponent_that_dvc_writes_without_a_point(tmp_path):
+def test_reads_the_exponent_that_dvc_writes_without_a_decimal_point(tmp_path):
     assert read(tmp_path, GOOD.replace("0.1", "1e-05")).learning_rate == 0.00001
 
 
-def test_a_whole_number_may_stand_for_a_float_but_not_the_other_way_round(tmp_path):
+def test_an_integer_is_accepted_as_a_float_but_not_vice_versa(tmp_path):
     assert read(tmp_path, GOOD.replace("0.1", "1")).learning_rate == 1.0
     with pytest.raises(InputError, match=r"model\.kernels is 8\.0 but should be a valid integer"):
         read(tmp_path, GOOD.replace("8", "8.0"))
@@ -67,7 +67,7 @@ def test_a_whole_number_may_stand_for_a_float_but_not_the_other_way_round(tmp_pa
         ("  tanh", "\ttanh", "line 4: found character '\\\\t'"),
     ],
 )
-def test_complains_in_one_line_that_names_the_key(tmp_path, old, new, message):
+def test_an_invalid_key_is_an_error_of_one_line_that_names_it(tmp_path, old, new, message):
     with pytest.raises(InputError, match=message) as raised:
         read(tmp_path, GOOD.replace(old, new))
     assert "\n" not in str(raised.value)
@@ -75,20 +75,28 @@ def test_complains_in_one_line_that_names_the_key(tmp_path, old, new, message):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "- a\n- b\n", "3\n", "model: 3\n", "model:\n", "model: [1]\n"]
+    ("text", "message"),
+    [
+        ("", "should consist of sections such as 'model:'"),
+        ("- a\n- b\n", "should consist of sections such as 'model:'"),
+        ("3\n", "should consist of sections such as 'model:'"),
+        ("model: 3\n", "section model should be a mapping"),
+        ("model:\n", "section model should be a mapping"),
+        ("model: [1]\n", "section model should be a mapping"),
+    ],
 )
-def test_complains_of_what_is_no_mapping(tmp_path, text):
-    with pytest.raises(InputError, match="should be"):
+def test_anything_but_a_mapping_is_refused(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
         read(tmp_path, text)
 
 
-def test_names_all_that_is_wrong_at_once(tmp_path):
+def test_all_errors_are_reported_at_once(tmp_path):
     with pytest.raises(InputError) as raised:
         read(tmp_path, "model: {kernels: 0, learning_rate: x, tanh: 1}\n")
     assert all(key in str(raised.value) for key in ("kernels", "learning_rate", "tanh"))
 
 
-def test_complains_of_a_missing_file_and_of_another_encoding(tmp_path):
+def test_a_missing_file_and_another_encoding_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_section(tmp_path / "params.yaml", "model", Example)
     (tmp_path / "params.yaml").write_bytes(b"model: \xff\n")
@@ -97,7 +105,7 @@ def test_complains_of_a_missing_file_and_of_another_encoding(tmp_path):
 
 
 @given(rate=st.floats(min_value=0, exclude_min=True, allow_infinity=False))
-def test_every_positive_float_survives_the_writer_that_dvc_uses(tmp_path_factory, rate):
+def test_every_positive_float_round_trips_through_the_writer_of_dvc(tmp_path_factory, rate):
     file = tmp_path_factory.mktemp("params") / "params.yaml"
     YAML().dump({"model": {"kernels": 1, "learning_rate": rate, "tanh": True}}, file)
     assert math.isclose(read_section(file, "model", Example).learning_rate, rate, rel_tol=1e-15)

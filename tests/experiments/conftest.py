@@ -1,10 +1,22 @@
-"""Rows of sweeps as their runs leave them."""
+"""Rows of sweeps, and a small repository whose runs are rechecked and collected."""
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
-from experiments.comparisons import AT_8
-from experiments.rows import Row
-from experiments.sweeps import SWEEPS_FILE, Run, read_sweeps
+from experiments import collect
+from experiments.reporting.comparisons import KERNELS_8
+from experiments.runs.results import Row
+from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
 from tests.conftest import REPOSITORY
 
 SEEDS = (483, 484, 485)
@@ -54,4 +66,172 @@ def histories(*names: str) -> list[Row]:
     ]
 
 
-BASE = rows_of(AT_8, 0.25, 0.25, 0.25)
+BASE = rows_of(KERNELS_8, 0.25, 0.25, 0.25)
+
+SWEEPS = """
+few:
+  seeds: [1, 2]
+  runs:
+    plain: {}
+    wide: {model.kernels: 4}
+"""
+PIPELINE = """
+stages:
+  prepare:
+    deps: [shared.py, prepare.py, 'data/raw/${data.name}']
+    params: [data, prepare]
+    outs: [data/prepared]
+  train:
+    deps: [shared.py, room, train.py, data/prepared]
+    params: [metric, model, train]
+    outs: [model, metrics/train.json: {cache: false}]
+  evaluate:
+    deps: [evaluate.py, data/prepared, model]
+    params: [evaluate, metric]
+    outs: [metrics/evaluate.json: {cache: false}]
+  plot:
+    deps: [plot.py]
+    params: [plot]
+"""
+PARAMS = """
+data: {name: sample}
+prepare: {image_size: 80}
+metric: {margin: 12}
+model: {kernels: 8, dropout: 0.0}
+train: {seed: 483, threads: 2, learning_rate: 0.1}
+evaluate: {threads: 2}
+plot: {dpi: 100}
+"""
+CODE = ("shared.py", "prepare.py", "train.py", "evaluate.py", "room/layers.py", "room/deep/nets.py")
+RUN = "photos-few-wide-2"
+METRICS = {"epochs": 9, "best_epoch": 4, "train_mse": 0.01, "val_mse": 0.02, "diverged": 0}
+EVALUATION = {"mse": 0.02, "psnr": 23.5, "ssim": 0.9, "gain_over_table": 0.1}
+HISTORY = """\
+epoch,train_mse,val_mse,val_margin_error,learning_rate
+1,0.5,0.4,0.3,0.1
+2,0.1,0.2,0.25,0.1
+"""
+CURVE = "margin,network,gray\n0,1,1\n12,0.25,0.5\n"
+MESSAGE = "queued 2026-11-23T18:55:00+00:00 on x86_64 AVX512"
+
+
+def git(*arguments: str, **environment: str) -> str:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments]
+    ended = subprocess.run(
+        command, check=True, capture_output=True, text=True, env=os.environ | environment
+    )
+    return ended.stdout.strip()
+
+
+def load(path: str) -> Any:
+    return YAML(typ="safe", pure=True).load(Path(path).read_text())
+
+
+def lock(kernels: int, seed: int, raw: str) -> dict[str, Any]:
+    """The dvc.lock of a run on the data set photos, with the files on disk."""
+    params = load("params.yaml")
+    params["data"]["name"] = "photos"
+    params["model"]["kernels"] = kernels
+    params["train"] |= {"seed": seed, "threads": 1}
+    params["evaluate"]["threads"] = 1
+
+    def locked(path: str) -> dict[str, str]:
+        if path.endswith(".py"):
+            return {"path": path, "md5": hashlib.md5(Path(path).read_bytes()).hexdigest()}
+        return {"path": path.replace("${data.name}", "photos"), "md5": raw}
+
+    return {
+        "stages": {
+            name: {
+                "deps": [locked(path) for path in stage["deps"]],
+                "params": {"params.yaml": {name: params[name] for name in stage["params"]}},
+            }
+            for name, stage in load("dvc.yaml")["stages"].items()
+        }
+    }
+
+
+def write(files: dict[str, str]) -> None:
+    for path, text in files.items():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text)
+
+
+def experiment(
+    kernels: int,
+    seed: int,
+    raw: str = "d1.dir",
+    message: str = MESSAGE,
+    error: float = 0.25,
+    history: str = HISTORY,
+    curve: str = CURVE,
+) -> str:
+    """Commit the outputs of a run, a day and five minutes after it was queued; the commit."""
+    evaluation = EVALUATION | {"margin_error": error, "table_mode": {"margin_error": 0.35}}
+    evaluation["gray"] = {"margin_error": 0.6}
+    write(
+        {
+            "metrics/train.json": json.dumps(METRICS),
+            "metrics/evaluate.json": json.dumps(evaluation),
+            "plots/history.csv": history,
+            "plots/margin_curve.csv": curve,
+            "dvc.lock": json.dumps(lock(kernels, seed, raw)),
+        }
+    )
+    git("add", "-A", "metrics", "plots", "dvc.lock")
+    git("commit", "-qm", message, GIT_COMMITTER_DATE="2026-11-24T19:00:00+00:00")
+    revision = git("rev-parse", "HEAD")
+    git("reset", "-q", "--hard", "HEAD~1")
+    return revision
+
+
+def shown(finished: dict[str, str], failed: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """What `dvc exp show --json --hide-queued` prints."""
+
+    def entry(name: str, rev: str, state: str, error: object) -> dict[str, Any]:
+        local = {"root": None, "log": "x.out", "pid": 1, "returncode": 0, "task_id": rev}
+        revs = [{"rev": rev, "name": name, "data": {}, "error": error, "experiments": None}]
+        executor = {"state": state, "name": "dvc-task", "local": local}
+        return {"revs": revs, "executor": executor, "name": name}
+
+    error = {"msg": "Experiment run failed", "type": ""}
+    experiments = [
+        *(entry(name, rev, "success", None) for name, rev in finished.items()),
+        *(entry(name, "0" * 40, "failed", error) for name in failed),
+        entry("photos-few-plain-2", "1" * 40, "running", None),
+    ]
+    states = {"data": {}, "error": None}
+    return [
+        {"rev": "workspace", "name": None, **states, "experiments": None},
+        {"rev": git("rev-parse", "HEAD"), "name": "main", **states, "experiments": experiments},
+    ]
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch) -> Path:
+    """A small repository whose runs can be collected; the current folder."""
+    monkeypatch.chdir(tmp_path)
+    code = {path: f"path = {path!r}\n" for path in CODE}
+    write({"dvc.yaml": PIPELINE, "params.yaml": PARAMS, str(SWEEPS_FILE): SWEEPS, **code})
+    write({"plot.py": "# plot\n", ".gitignore": "results\n"})
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "baseline")
+    return tmp_path
+
+
+@pytest.fixture
+def collected(monkeypatch) -> Callable[..., dict[str, list[dict[str, str]]]]:
+    """Collect the experiments that DVC shows; the rows of each file."""
+
+    def run(*experiments: Any) -> dict[str, list[dict[str, str]]]:
+        monkeypatch.setattr(collect, "show_experiments", lambda: shown(*experiments))
+        monkeypatch.setattr(sys, "argv", ["collect", "photos", "results"])
+        collect.main()
+        rows = {}
+        for path in Path("results").glob("*.csv"):
+            with path.open(newline="") as file:
+                rows[path.stem] = list(csv.DictReader(file))
+        return rows
+
+    return run

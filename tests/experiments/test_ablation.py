@@ -1,27 +1,37 @@
-import csv
 import json
+import shutil
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
+from colorizer.device import available_device, processor_name
+from colorizer.errors import InputError
 from experiments import ablation
-from experiments.ablation import COLUMNS, hold_out, tables
+from experiments.ablation import COLUMNS, METRICS, TrainingRun, hold_out, tables
+from experiments.runs.identity import code_digest
+from experiments.runs.results import Row, read_rows, write_rows
 from tests.conftest import REPOSITORY
+from tests.experiments.conftest import git
 from tests.stages.conftest import EVALUATION, PATHS, PREPARED
+from tests.stages.forks import Server, Stage
 
 MODELS = """
 report_best: {model.kernels: 3}
 ours_best: {train.epochs: 2}
 """
+RUNS_FILE = Path("results/runs.csv")
+
+Ablation = Callable[..., list[Row]]
 
 
-def photos(folder: Path) -> set[str]:
+def photos(folder: Path) -> set[bytes]:
     return {path.read_bytes() for path in folder.rglob("*.png")}
 
 
-def test_what_is_held_out_is_no_longer_learnt(raw, tmp_path):
+def test_held_out_photographs_are_no_longer_trained_on(raw, tmp_path):
     hold_out(raw, tmp_path / "reduced")
     train, val, test = (photos(tmp_path / "reduced" / split) for split in ("train", "val", "test"))
     assert (len(train), len(val), len(test)) == (9, 6, 3)  # of 12 photographs the 1st, 6th, 11th
@@ -30,29 +40,59 @@ def test_what_is_held_out_is_no_longer_learnt(raw, tmp_path):
     assert val == photos(raw / "val")
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with Server() as server:
+        yield server
+
+
 @pytest.fixture
-def work(raw, params, tmp_path, monkeypatch):
-    """A place with the code and two models to compare."""
-    for package in ("benchmarks", "colorizer", "stages"):
-        (tmp_path / package).symlink_to(REPOSITORY / package)
-    (tmp_path / "dvc.yaml").symlink_to(REPOSITORY / "dvc.yaml")
+def place(params, tmp_path, monkeypatch) -> Path:
+    """A repository with the code and two models; the current folder."""
+    for package in ("colorizer", "stages"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(REPOSITORY / package, tmp_path / package, ignore=ignored)
+    shutil.copy(REPOSITORY / "dvc.yaml", tmp_path)
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/models.yaml").write_text(MODELS)
     YAML().dump(params, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
+    git("init", "-q")
+    git("add", "colorizer", "stages", "dvc.yaml", "params.yaml")
+    git("commit", "-qm", "baseline")
     monkeypatch.setattr(ablation, "CHECKED", ("report_best", "ours_best"))
     monkeypatch.setattr(ablation, "reference_epoch", lambda _: 1.5)  # to save the time
+    return tmp_path
 
-    def run() -> list[dict[str, str]]:
-        monkeypatch.setattr(sys, "argv", ["ablation", str(raw), "results", "5"])
+
+@pytest.fixture
+def work(raw, place, monkeypatch, server) -> Ablation:
+    """Run the ablation with the stages in forks; the rows of runs.csv."""
+
+    def run_module(module: str, args: list[str], folder: Path) -> tuple[float, str]:
+        stage = Stage(server, module.removeprefix("stages."), *args, folder=folder)
+        output, errors = stage.communicate()
+        assert stage.returncode == 0, errors
+        return 1.0, output
+
+    monkeypatch.setattr(ablation, "run_module", run_module)
+
+    def run(*options: str) -> list[Row]:
+        monkeypatch.setattr(sys, "argv", ["ablation", str(raw), "results", "5", *options])
         ablation.main()
-        with Path("results/runs.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
+        return read_rows(place / RUNS_FILE)
 
     return run
 
 
-def test_rows_hold_what_the_stages_measure_and_are_not_measured_twice(
+def edit_code() -> None:
+    """Commit an edit of the code that changes no result."""
+    with Path("colorizer/files.py").open("a") as file:
+        file.write("OTHER = 1\n")
+    git("commit", "-qam", "edit")
+
+
+def test_rows_have_what_the_stages_measure_and_are_not_measured_twice(
     work, raw, params, run_stage, tmp_path
 ):
     rows = work()
@@ -77,21 +117,128 @@ def test_rows_hold_what_the_stages_measure_and_are_not_measured_twice(
         split = val if data == raw else PREPARED[2]
         run_stage("evaluate", train, split, *outputs)
         metrics = json.loads(Path(EVALUATION).read_text())
-        for name in ("margin_error", "mse", "psnr", "ssim"):
+        for name in METRICS:
             assert float(measured[name]) == metrics[name]
         assert float(measured["error_12"]) == pytest.approx(metrics["margin_error"], rel=1e-5)
+    git("checkout", "-q", "params.yaml")
 
-    params["model"]["kernels"] = 4
-    params["train"]["seed"] = 483
-    YAML().dump(params, Path("params.yaml"))
+    # Rows of earlier code hold again after a recheck, which measures one run again.
+    edit_code()
+    rechecked = work("--recheck", "1", "--recheck-seed", "3")
+    assert rechecked == [row | {"code": code_digest()} for row in rows]
+    assert {row["code"] for row in rows} != {code_digest()}
+
     Path("experiments/models.yaml").write_text(MODELS.replace("epochs: 2", "epochs: 1"))
     again = work()
-    assert again[:3] == [rows[0], *rows[2:4]]
+    assert again[:3] == [rechecked[0], *rechecked[2:4]]
     assert [row["epochs"] for row in again[3:]] == ["1"] * 3
 
 
-def test_the_way_the_report_worked_is_timed(raw):
+def test_an_epoch_of_the_reference_loop_is_timed(raw):
     assert 0 < ablation.reference_epoch(raw) < 60
+
+
+class Replay:
+    """A Workplace that measures the values of rows again."""
+
+    measured: Sequence[Row] = ()
+    trained: tuple[str, ...] = ()
+
+    def __init__(self, raw: Path, folder: Path) -> None:
+        assert raw.is_dir()
+        assert folder.is_dir()
+
+    def train_and_evaluate(self, run: TrainingRun) -> Iterator[dict[str, str]]:
+        Replay.trained += (f"{run.model} {len(run.splits)}",)
+        for key in run.keys(""):
+            keys = dict(zip(ablation.KEYS, key, strict=True))
+            yield next(
+                row
+                for row in self.measured
+                if all(row[name] == keys[name] for name in ("model", "seed", "measured_on"))
+            )
+
+
+@pytest.fixture
+def measured_rows(place, monkeypatch) -> list[Row]:
+    """Rows of runs.csv, of the code before an edit; reruns repeat their values."""
+    monkeypatch.setattr(ablation, "Workplace", Replay)
+    monkeypatch.setattr(Replay, "trained", ())
+    runs = ablation.plan(ablation.named_models(ablation.MODELS_FILE), [5])
+    rows = [
+        dict.fromkeys(COLUMNS, "0.1") | dict(zip(ablation.KEYS, key, strict=True))
+        for run in runs
+        for key in run.keys(code_digest())
+    ]
+    (place / "results").mkdir()
+    write_rows(RUNS_FILE, COLUMNS, rows)
+    monkeypatch.setattr(Replay, "measured", rows)
+    edit_code()
+    return rows
+
+
+def test_identical_reruns_are_recorded(work, measured_rows):
+    machine = processor_name(available_device())
+    stamped = work("--recheck", "2", "--recheck-seed", "7")
+    assert stamped == [row | {"code": code_digest()} for row in measured_rows]
+    first = Replay.trained
+    commit = git("rev-parse", "HEAD")
+    assert read_rows(Path("results/rechecks.csv")) == [
+        {
+            "table": "runs.csv",
+            "commit": commit,
+            "code": code_digest(),
+            "machine": machine,
+            "seed": "7",
+            "rerun": "2",
+            "rows": "4",
+            "compared_with": "the rows",
+        }
+    ]
+    assert (
+        f" Last checked on {commit[:7]}: 2 of 4 rows rerun (drawn with seed 7, on {machine}), "
+        "identical to the rows.\n"
+    ) in Path("results/ablation.md").read_text()
+    edit_code()
+    work("--recheck", "2", "--recheck-seed", "7")
+    assert Replay.trained == first * 2  # the draw depends on the seed alone
+
+
+@pytest.mark.parametrize("column", ["epochs", "mse", "error_12"])
+def test_after_a_rerun_that_differs_no_file_is_changed(work, measured_rows, monkeypatch, column):
+    before = RUNS_FILE.read_bytes()
+    others = [*measured_rows[:-1], measured_rows[-1] | {column: "0.1000001"}]
+    monkeypatch.setattr(Replay, "measured", others)
+    with pytest.raises(InputError) as error:
+        work("--recheck", "4")
+    assert str(error.value).splitlines() == [
+        "reruns differ, and no row was changed:",
+        f"  ours_best 5 held out: {column} is 0.1000001, expected 0.1",
+    ]
+    assert RUNS_FILE.read_bytes() == before
+    assert [path.name for path in RUNS_FILE.parent.iterdir()] == [RUNS_FILE.name]
+
+
+def test_a_baseline_is_compared_with_instead_of_the_rows(work, measured_rows, monkeypatch):
+    others = [row | {"mse": "0.2"} for row in measured_rows]
+    write_rows(Path("baseline.csv"), COLUMNS, others)
+    with pytest.raises(InputError, match=r"mse is 0\.1, expected 0\.2"):
+        work("--recheck", "4", "--baseline", "baseline.csv")
+    monkeypatch.setattr(Replay, "measured", others)
+    stamped = work("--recheck", "4", "--baseline", "baseline.csv")
+    assert stamped == [row | {"code": code_digest()} for row in measured_rows]
+    text = Path("results/ablation.md").read_text()
+    assert ", identical to the earlier code on this machine." in text
+
+
+def test_rows_of_other_params_are_not_stamped(work, measured_rows):
+    Path("experiments/models.yaml").write_text(MODELS.replace("epochs: 2", "epochs: 1"))
+    rows = work("--recheck", "4")
+    assert {row["model"] for row in rows if row["code"] == code_digest()} == {"report_best"}
+    assert Replay.trained == ("report_best 1", "report_best 2")
+    write_rows(RUNS_FILE, COLUMNS, [row for row in measured_rows if row["model"] == "ours_best"])
+    with pytest.raises(InputError, match=r"runs.csv: has no run of the current params$"):
+        work("--recheck", "4")
 
 
 def row(model: str, seed: int, measured_on: str, error: float, seconds: float) -> dict[str, str]:
@@ -119,11 +266,13 @@ def test_the_tables_show_means_deviations_and_gains():
         "report_best": {"model.kernels": 16},
         "ours_best": {"model.kernels": 16, "train.loss": "margin"},
     }
-    header, steps, _, checks = tables("faces", rows, models)
+    header, steps, _, checks = tables("faces", rows, models, None)
     assert header.startswith("# From the report's best network to ours, on faces\n")
     assert header.endswith("Seeds: 0, 1, 2. Processors: x86_64 AVX2.")
+    checked = next(tables("faces", rows, models, "Last checked on abc."))
+    assert checked == f"{header} Last checked on abc."
     report, ours = steps.splitlines()[-2:]
-    # Deviation of 0.22, 0.23 and 0.24: sqrt(0.0002 / 2). 100 s of 40 epochs of 10 s: 0.25.
+    # Standard deviation of 0.22, 0.23 and 0.24: sqrt(0.0002 / 2). 100 s of 40 epochs of 10 s: 0.25.
     assert report.startswith("| report_best | model.kernels 16 | **0.2300 ± 0.0100** |")
     assert report.endswith("| 0.25 ± 0.00 |")
     assert ours.startswith("| ours_best | train.loss margin | **0.1900 ± 0.0000** |")

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from colorizer.network import ModelParams
-from colorizer.training import TrainParams, check_loss
-from experiments.models import named_models, options
+from colorizer.models.config import ModelParams
+from colorizer.training.config import TrainParams, check_loss
+from experiments.models import named_models
+from experiments.runs.sweeps import exp_run_options
 from stages.evaluate import EvaluateParams
 from stages.predict_test import PredictTestParams
 from tests.conftest import REPOSITORY, small_params
@@ -21,18 +22,20 @@ SECTIONS = {
 }
 
 
-def test_each_model_changes_those_before_it(tmp_path):
+def test_each_model_has_the_changes_of_those_before_it(tmp_path):
     file = tmp_path / "models.yaml"
-    file.write_text("a: {model.kernels: 16}\nb: {train.flips: true}\nc: {model.kernels: 2}\n")
+    file.write_text(
+        "a: {model.kernels: 16}\nb: {train.horizontal_flip: true}\nc: {model.kernels: 2}\n"
+    )
     assert named_models(file) == {
         "a": {"model.kernels": 16},
-        "b": {"model.kernels": 16, "train.flips": True},
-        "c": {"model.kernels": 2, "train.flips": True},
+        "b": {"model.kernels": 16, "train.horizontal_flip": True},
+        "c": {"model.kernels": 2, "train.horizontal_flip": True},
     }
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_pipeline_takes_each_model(model):
+def test_the_pipeline_accepts_each_model(model):
     sections = small_params()
     for key, value in MODELS[model].items():
         section, name = key.split(".")
@@ -41,17 +44,17 @@ def test_the_pipeline_takes_each_model(model):
     for name, section_type in SECTIONS.items():
         section_type(**sections[name])
     check_loss(ModelParams(**sections["model"]), TrainParams(**sections["train"]))
-    assert sections["evaluate"]["flips"] == sections["predict_test"]["flips"]
+    assert sections["evaluate"]["flip_tta"] == sections["predict_test"]["flip_tta"]
 
 
-def test_the_first_is_the_best_of_the_report():
+def test_the_first_model_is_the_best_of_the_report():
     assert next(iter(MODELS.items())) == ("report_best", {"model.kernels": 16})
 
 
-def test_options_are_those_of_dvc():
-    changes = {"model.positions": True, "train.learning_rate": 0.003, "train.loss": "l1"}
-    assert options(changes) == [
-        "--set-param=model.positions=true",
+def test_changes_are_options_of_dvc():
+    changes = {"model.coord_channels": True, "train.learning_rate": 0.003, "train.loss": "l1"}
+    assert exp_run_options(changes) == [
+        "--set-param=model.coord_channels=true",
         "--set-param=train.learning_rate=0.003",
         "--set-param=train.loss=l1",
     ]
@@ -76,20 +79,20 @@ def call(tmp_path):
     return run
 
 
-def test_a_model_is_run_by_dvc_with_the_options_that_follow(call):
+def test_a_model_is_run_by_dvc_with_the_options_after_its_name(call):
     done = call("report_best", "--set-param", "data.name=faces", "--queue")
     words = "exp run --set-param=model.kernels=16 --set-param data.name=faces --queue"
     assert f"called: {words}\n" in done.stdout
     assert done.returncode == 3
 
 
-def test_without_a_name_all_are_listed(call):
+def test_without_a_name_all_models_are_listed(call):
     done = call()
     assert done.returncode == 0
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(MODELS)
 
 
-def test_a_name_that_is_not_there_is_an_error_in_one_line(call):
+def test_an_unknown_name_is_an_error_of_one_line(call):
     done = call("ours_bst")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(

@@ -5,19 +5,20 @@ import numpy as np
 from PIL import Image
 from ruamel.yaml import YAML
 
+from colorizer.metrics.margin import margin_error_per_image
 from experiments import pictures
-from experiments.pictures import channel_errors, extremes, margin_errors
+from experiments.pictures import channel_errors, extremes
 
 
-def test_a_picture_s_error_is_the_share_of_its_values():
+def test_the_error_of_an_image_is_the_share_of_its_values_outside_the_margin():
     target = np.zeros((2, 2, 2, 3), np.uint8)
     prediction = target.copy()
     prediction[1, 0, 0] = (12, 11, 255)
-    assert margin_errors(prediction, target, 12).tolist() == [0, 2 / 12]
+    assert margin_error_per_image(prediction, target, 12).tolist() == [0, 2 / 12]
     assert channel_errors(prediction, target, 12) == [1 / 8, 0, 1 / 8]
 
 
-def test_the_extremes_are_the_worst_the_middling_and_the_best():
+def test_the_extremes_are_the_worst_the_median_and_the_best():
     errors = np.array([0.5, 0.1, 0.9, 0.3, 0.7])
     assert errors[extremes(errors, 1)].tolist() == [0.9, 0.5, 0.1]
 

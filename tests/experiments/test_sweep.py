@@ -1,6 +1,7 @@
 """Sweeps in a repository whose pipeline takes milliseconds."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from colorizer.errors import InputError
-from experiments.rows import read_rows
-from experiments.sweep import Shared, enqueue
-from experiments.sweeps import Run, read_sweep, read_sweeps
+from experiments.runs.results import RUNS_FILE, read_rows
+from experiments.runs.runner import enqueue
+from experiments.runs.sharing import Sharing
+from experiments.runs.sweeps import Run, read_sweep, read_sweeps
 from tests.conftest import REPOSITORY
 
 STAGE = """
@@ -50,7 +52,7 @@ PIPELINE = """
 stages:
   prepare:
     cmd: python stage.py prepare
-    deps: [stage.py, raw]
+    deps: [stage.py, 'data/raw/${data.name}']
     params: [prepare]
     outs: [prepared]
   train:
@@ -85,7 +87,8 @@ SHARE = ("--share", "origin")
 POLLING_OFTEN = """
 from colorizer.errors import one_line_errors
 from experiments import sweep
-sweep.POLL = 1
+from experiments.runs import runner
+runner.POLL_SECONDS = 1
 with one_line_errors():
     sweep.main()
 """
@@ -99,7 +102,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def environment(tmp_path):
-    """Where the stage notes what it ran, and how long it takes."""
+    """Tells the stage where to list what it ran, and how long to take."""
     return os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(REPOSITORY),
@@ -108,30 +111,38 @@ def environment(tmp_path):
     }
 
 
-@pytest.fixture
-def project(tmp_path, environment):
-    """A repository of its own, with a remote of Git and one of DVC."""
-    folder = tmp_path / "project"
-    (folder / "experiments").mkdir(parents=True)
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A repository with a Git remote and a DVC remote beside it."""
+    root = tmp_path_factory.mktemp("template")
+    folder = root / "project"
     for name, text in {
         "stage.py": STAGE,
         "dvc.yaml": PIPELINE,
         "params.yaml": PARAMS,
-        "raw": "photographs",
+        "data/raw/tiny": "photographs",
         "experiments/sweeps.yaml": SWEEPS,
     }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    git(tmp_path, "init", "--quiet", "--bare", "shared")
-    git(tmp_path, "init", "--quiet", "project")
+    git(root, "init", "--quiet", "--bare", "shared")
+    git(root, "init", "--quiet", "project")
     git(folder, "config", "user.name", "a")
     git(folder, "config", "user.email", "a@b")
-    for words in ("init", "config core.analytics false", f"remote add -d store {tmp_path}/store"):
-        subprocess.run(["dvc", *words.split()], cwd=folder, env=environment, check=True)
+    for words in ("init", "config core.analytics false", "remote add -d store ../store"):
+        subprocess.run([sys.executable, "-m", "dvc", *words.split()], cwd=folder, check=True)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "All")
-    git(folder, "remote", "add", "origin", str(tmp_path / "shared"))
+    git(folder, "remote", "add", "origin", "../shared")
     git(folder, "push", "--quiet", "origin", "HEAD:refs/heads/main")
-    return folder
+    return root
+
+
+@pytest.fixture
+def project(tmp_path, template):
+    """A copy of that repository and of its Git remote."""
+    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "project"
 
 
 def start(folder: Path, environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
@@ -154,7 +165,7 @@ def experiments(folder: Path, environment: dict[str, str]) -> set[str]:
 
 
 def kill_all(environment: dict[str, str], *doing: str) -> None:
-    """Kill the processes of a sweep, as a reboot would, or those that do one of these."""
+    """Kill the processes of a sweep, as a reboot would; or those with a word of `doing`."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             inside = f"RAN={environment['RAN']}".encode() in (process / "environ").read_bytes()
@@ -169,7 +180,7 @@ def ran(environment: dict[str, str]) -> list[str]:
     return sorted(Path(environment["RAN"]).read_text().split())
 
 
-def test_what_fails_runs_twice_and_is_named_and_what_is_killed_goes_on(project, environment):
+def test_a_failed_run_is_retried_and_listed_and_a_killed_sweep_resumes(project, environment):
     slowly = environment | {"NAP": "300"}
     killed = start(project, slowly, "three", "--jobs", "1")
     while not Path(environment["RAN"]).exists():
@@ -184,7 +195,7 @@ def test_what_fails_runs_twice_and_is_named_and_what_is_killed_goes_on(project, 
     last = error.splitlines()[-1]
     assert last.startswith("error: failed twice: tiny-three-kernels_13-5")
 
-    rows = read_rows(project / "results/runs_of_sweeps.csv")
+    rows = read_rows(project / "results" / RUNS_FILE)
     assert [(row["point"], float(row["margin_error"])) for row in rows] == [
         ("kernels_2", 0.5),
         ("kernels_4", 0.25),
@@ -195,15 +206,15 @@ def test_what_fails_runs_twice_and_is_named_and_what_is_killed_goes_on(project, 
     written = (project / "results/report.md").read_text()
     assert "Failed: tiny-three-kernels_13-5." in written
 
-    # What was collected counts, though its experiments are gone.
+    # Collected rows stay valid when their experiments are gone.
     subprocess.run(["dvc", "exp", "remove", "--all-commits"], cwd=project, env=environment)
     subprocess.run(["dvc", "queue", "remove", "--all"], cwd=project, env=environment)
     start(project, environment, "three", "--jobs", "1").communicate(timeout=600)
     assert ran(environment) == ["13"] * 4 + ["2", "2", "4"]
-    assert len(read_rows(project / "results/runs_of_sweeps.csv")) == 2
+    assert len(read_rows(project / "results" / RUNS_FILE)) == 2
 
 
-def test_a_run_whose_worker_was_killed_is_run_again(project, environment):
+def test_a_run_is_repeated_when_its_worker_was_killed(project, environment):
     sweeping = start(project, environment | {"NAP": "300"}, "one", "--jobs", "1")
     while not Path(environment["RAN"]).exists():
         time.sleep(0.2)
@@ -214,7 +225,7 @@ def test_a_run_whose_worker_was_killed_is_run_again(project, environment):
     assert experiments(project, environment) == {"tiny-one-kernels_2-5"}
 
 
-def test_what_is_not_committed_is_not_queued(project, monkeypatch):
+def test_uncommitted_changes_are_not_queued(project, monkeypatch):
     monkeypatch.chdir(project)
     (run,) = read_sweep(Path("experiments/sweeps.yaml"), "one", "tiny")
     for file in ("params.yaml", "stage.py", "experiments/sweeps.yaml"):
@@ -225,7 +236,7 @@ def test_what_is_not_committed_is_not_queued(project, monkeypatch):
         git(project, "checkout", file)
 
 
-def test_two_clones_share_a_sweep_and_run_nothing_twice(project, environment, tmp_path):
+def test_two_clones_share_a_sweep_without_running_anything_twice(project, environment, tmp_path):
     git(tmp_path, "clone", "--quiet", "shared", "other", "--branch", "main")
     folders = [project, tmp_path / "other"]
     for key, value in (("user.name", "b"), ("user.email", "b@c")):
@@ -239,7 +250,7 @@ def test_two_clones_share_a_sweep_and_run_nothing_twice(project, environment, tm
     assert all(both)
     assert not both[0] & both[1]
 
-    # Again, as if none had been given to the others: that is made good, and nothing runs.
+    # Again, as if no experiment had been pushed: they are pushed now, and nothing runs.
     pushed = git(tmp_path / "shared", "for-each-ref", "--format=%(refname)", "refs/exps").split()
     assert len(pushed) == 4
     for ref in pushed:
@@ -251,22 +262,22 @@ def test_two_clones_share_a_sweep_and_run_nothing_twice(project, environment, tm
     assert len(ran(environment)) == 4
 
 
-def test_what_another_machine_began_can_be_taken_over(project, tmp_path, monkeypatch):
+def test_runs_that_another_machine_claimed_can_be_reclaimed(project, tmp_path, monkeypatch):
     git(tmp_path, "clone", "--quiet", "shared", "other", "--branch", "main")
     runs = read_sweep(project / "experiments/sweeps.yaml", "three", "tiny")
 
-    def claimed(folder: Path, some: list[Run], take_over: bool = False) -> list[Run]:
+    def claimed(folder: Path, runs: list[Run], reclaim: bool = False) -> list[Run]:
         monkeypatch.chdir(folder)
-        return Shared("origin", take_over).claim(some)
+        return Sharing("origin", reclaim).claim(runs)
 
     assert claimed(project, runs[:2]) == runs[:2]
     assert claimed(project, runs[:1]) == runs[:1]  # killed and started again
     assert claimed(tmp_path / "other", runs) == runs[2:]
-    assert claimed(tmp_path / "other", runs[:1], take_over=True) == runs[:1]
+    assert claimed(tmp_path / "other", runs[:1], reclaim=True) == runs[:1]
     assert claimed(project, runs) == runs[1:2]
 
 
-def test_names_tell_what_runs_are(project):
+def test_the_name_of_a_run_lists_its_settings(project):
     runs = read_sweep(project / "experiments/sweeps.yaml", "three", "tiny")
     assert [run.name for run in runs] == [f"tiny-three-kernels_{n}-5" for n in (2, 13, 4)]
     assert runs[1].changes == {
@@ -281,28 +292,28 @@ def test_names_tell_what_runs_are(project):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("a: {seeds: [1], grid: {model.kernels: [2]}, runs: {b: {}}}", "there are runs"),
+        ("a: {seeds: [1], grid: {model.kernels: [2]}, runs: {b: {}}}", "there are runs, too"),
         ("a: {seeds: [], runs: {b: {}}}", "at least 1 item"),
         ("b: {seeds: [1]}", "section a is missing"),
         ("a: {runs: {b: {}}}", "seeds is missing"),
         ("a: {seeds: [1], grid: {kernels: [2]}}", "should match pattern"),
     ],
 )
-def test_a_sweep_that_makes_no_sense_is_refused(tmp_path, text, complaint):
+def test_an_invalid_sweep_is_refused(tmp_path, text, complaint):
     file = tmp_path / "sweeps.yaml"
     file.write_text(text)
     with pytest.raises(InputError, match=complaint):
         read_sweep(file, "a", "tiny")
 
 
-def test_a_file_that_is_no_yaml_is_said_in_one_line(tmp_path):
+def test_a_file_that_is_not_yaml_is_one_line_of_error(tmp_path):
     file = tmp_path / "sweeps.yaml"
     file.write_text("a: [1\nb: 2")
-    with pytest.raises(InputError, match=r"sweeps.yaml: is no YAML \(.+\)$"):
+    with pytest.raises(InputError, match=r"sweeps.yaml: is not YAML \(.+\)$"):
         read_sweeps(file, "tiny")
 
 
-def test_the_grid_is_the_report_s():
+def test_the_grid_is_that_of_the_report():
     runs = read_sweep(REPOSITORY / "experiments/sweeps.yaml", "grid", "faces")
     assert len({run.name for run in runs}) == 45
     assert all(run.seed == 483 for run in runs)

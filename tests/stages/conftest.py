@@ -1,10 +1,10 @@
-"""The stages one after the other, on the tiny data set."""
+"""The stages one after the other, on a tiny data set."""
 
 import csv
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import RAW, small_params, write_raw
+from tests.stages.forks import Server
 
 PREPARED = (
     "data/prepared/train",
@@ -36,14 +37,14 @@ PATHS = {
 
 @pytest.fixture
 def run(run_stage: Callable[..., None], raw: Path) -> Callable[[str], None]:
-    """Run a stage of the pipeline; the data is prepared already."""
+    """Run a stage of the pipeline on prepared data."""
     run_stage("prepare", raw.relative_to(Path.cwd()).as_posix(), *PREPARED)
     return lambda stage: run_stage(stage, *PATHS[stage])
 
 
 @pytest.fixture(scope="session")
 def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which all stages have run, but that of the sample."""
+    """A folder in which all stages but that of the sample have run."""
     folder = tmp_path_factory.mktemp("built")
     write_raw(folder / RAW)
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -61,6 +62,13 @@ def built(built_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     shutil.copytree(built_once, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return Path(RAW)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A process that stages are forked from."""
+    with Server() as server:
+        yield server
 
 
 def metrics(path: str) -> dict[str, Any]:

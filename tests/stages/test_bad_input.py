@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
 
+from colorizer.data.splits import open_split
 from colorizer.errors import one_line_errors
-from colorizer.splits import open_split
 from tests.broken import LINKS, PICTURES
 from tests.conftest import REPOSITORY, SIZE, small_params
 from tests.stages.conftest import (
@@ -43,7 +44,7 @@ Fails = Callable[..., str]
 
 @pytest.fixture
 def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
-    """Run a stage that must fail; give its message and assert that it changed no file."""
+    """Run a stage that must fail; return its message and assert that it changed no file."""
 
     def run(stage: str, *paths: str) -> str:
         before = contents()
@@ -51,7 +52,7 @@ def fails(monkeypatch: pytest.MonkeyPatch) -> Fails:
         with pytest.raises(SystemExit) as ended, one_line_errors():
             import_module(f"stages.{stage}").main()
         message = ended.value.code
-        # A text as the code of SystemExit is printed on standard error, with exit status 1.
+        # Python prints a text in SystemExit on standard error and exits with status 1.
         assert isinstance(message, str)
         assert message.startswith("error: ")
         assert contents() == before
@@ -73,7 +74,7 @@ def test_a_bad_photograph(built, fails, name):
     (built / "val/images" / name).write_bytes(PICTURES[name])
     message = fails("prepare", *prepare_paths(built))
     assert f"val/images/{name}: " in message
-    assert message.endswith(("; mend or remove it", "65535 as white"))
+    assert message.endswith(("; fix or remove it", "65535 as white"))
     assert message.count("\n") == 0
 
 
@@ -90,7 +91,7 @@ def test_all_bad_photographs_are_listed_at_once(built, fails):
         for number in range(count):
             (built / split / f"bad{number:02}.jpg").write_bytes(b"")
     first, *lines, last = fails("prepare", *prepare_paths(built)).split("\n  ")
-    assert first.startswith("error: 25 photographs are bad; mend or remove them, or set")
+    assert first.startswith("error: 25 photographs are bad; fix or remove them, or set")
     assert ["train/bad" in line for line in lines] == [True] * 15 + [False] * 5
     assert last == "and 5 more"
 
@@ -103,14 +104,14 @@ def test_bad_photographs_can_be_skipped(built, run_stage, params, capsys):
     run_stage("prepare", str(built), *PREPARED)
     assert {path: path.read_bytes() for path in Path("data/prepared").rglob("*.npy")} == before
     assert Path(SKIPPED).read_text().splitlines() == ["train/bad.jpg", "test/bad.jpg"]
-    assert f"skipped {built}/train/bad.jpg: is no picture" in capsys.readouterr().out
+    assert f"skipped {built}/train/bad.jpg: is not an image" in capsys.readouterr().out
     assert metrics(COUNTS) == {
         "photos": {"train": 12, "val": 6, "test": 4},
         "skipped": {"train": 1, "val": 0, "test": 1},
     }
 
 
-def test_a_split_of_which_nothing_is_left(built, run_stage, fails, params):
+def test_a_split_whose_photographs_are_all_bad(built, run_stage, fails, params):
     for path in (built / "val").rglob("*.png"):
         path.write_bytes(b"")
     params["prepare"]["bad_photos"] = "skip"
@@ -154,7 +155,7 @@ def no_color(raw: Path, split: str) -> None:
         (only_other_files, "no photographs (.jpg, "),
     ],
 )
-def test_a_data_set_of_another_layout(built, fails, split, change, message):
+def test_a_data_set_with_another_layout(built, fails, split, change, message):
     change(built, split)
     assert fails("prepare", *prepare_paths(built)).startswith(f"error: {built / split}: {message}")
 
@@ -194,8 +195,8 @@ def test_no_permission_to_read(built, place):
 
 
 PARAMS = [
-    ("", "should be sections of keys, such as 'data:'"),
-    ("- a\n- b\n", "should be sections of keys"),
+    ("", "should consist of sections such as 'data:'"),
+    ("- a\n- b\n", "should consist of sections such as"),
     ("data:\n\tname: tiny\n", "line 2: found character '\\t'"),
     ("data: {name: a}\ndata: {name: b}\n", 'line 2: found duplicate key "data"'),
     ("data: {name: a, name: b}\n", 'line 1: found duplicate key "name"'),
@@ -207,10 +208,10 @@ PARAMS = [
     ("data: {name: 3}\n", "data.name is 3 but should be a valid string"),
     ("data: {name: a, 1: 2}\n", "data has the key 1; should be a word"),
     ("data: {name: a, ~: 2}\n", "data has the key None; should be a word"),
-    ("data: {name: 2020-13-45}\n", "has a value that is not what its form says"),
-    ("data: {name: !!int abc}\n", "has a value that is not what its form says"),
-    ("data: {name: !!bool x}\n", "has a value that is not what its form says"),
-    ("data: " + "[" * 3000, "has a value that is not what its form says"),
+    ("data: {name: 2020-13-45}\n", "has a value that its form does not allow"),
+    ("data: {name: !!int abc}\n", "has a value that its form does not allow"),
+    ("data: {name: !!bool x}\n", "has a value that its form does not allow"),
+    ("data: " + "[" * 3000, "has a value that its form does not allow"),
     ("data: {name: a}\nprepare: {image_size: 16}\n", "prepare.bad_photos is missing"),
 ]
 
@@ -260,8 +261,6 @@ VALUES = [
 
 @pytest.mark.parametrize(("stage", "section", "key", "value", "message"), VALUES)
 def test_a_bad_value(built, params, fails, stage, section, key, value, message):
-    from ruamel.yaml import YAML
-
     params[section][key] = value
     YAML().dump(params, Path("params.yaml"))
     paths = prepare_paths(built) if stage == "prepare" else PATHS[stage]
@@ -280,7 +279,7 @@ def save_archive(path: Path) -> None:
 
 
 def rewrite_shape(path: Path, length: int) -> None:
-    """Let the header tell of another number of rows; it keeps room for that."""
+    """Change the number of rows in the header, which has room for that."""
     array = np.load(path)
     with path.open("r+b") as file:
         shape = (length, *array.shape[1:])
@@ -295,16 +294,16 @@ def change_array(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Path],
 ARRAYS = {
     "shorter": (change_array(lambda array: array[:-1]), "should hold"),
     "longer": (change_array(lambda array: np.concatenate([array, array])), "should hold"),
-    "of another type": (change_array(lambda array: array.astype(np.int64)), "should hold"),
-    "of another shape": (change_array(lambda array: array[:, :8]), "should hold"),
+    "with another dtype": (change_array(lambda array: array.astype(np.int64)), "should hold"),
+    "with another shape": (change_array(lambda array: array[:, :8]), "should hold"),
     "flat": (change_array(np.ravel), "should hold"),
     "a single number": (change_array(lambda array: array.ravel()[0]), "should hold"),
     "pickled": (save_pickled, "cannot be read as an array"),
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[:-1]), "cannot be read"),
     "without rows": (change_array(lambda array: array[:0]), "should hold"),
     "an archive": (lambda path: save_archive(path), "cannot be read as an array"),
-    "of a negative length": (lambda path: rewrite_shape(path, -1), "cannot be read as an array"),
-    "of a huge length": (lambda path: rewrite_shape(path, 10**12), "cannot be read as an array"),
+    "with a negative length": (lambda path: rewrite_shape(path, -1), "cannot be read as an array"),
+    "with a huge length": (lambda path: rewrite_shape(path, 10**12), "cannot be read as an array"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be read"),
     "text": (lambda path: path.write_text("no array\n"), "cannot be read"),
     "missing": (Path.unlink, "cannot be read"),
@@ -332,7 +331,7 @@ def test_bad_names(fails, damage):
     assert said.startswith(f"error: {TEST}/names.txt: cannot be read")
 
 
-def of_another_configuration(path: Path) -> None:
+def with_another_configuration(path: Path) -> None:
     configure(path, load_file(path), small_params()["model"] | {"conv_layers": 3})
 
 
@@ -343,17 +342,17 @@ def without_a_layer(path: Path) -> None:
 
 
 def configure(path: Path, weights: dict[str, torch.Tensor], model: dict[str, Any]) -> None:
-    configuration = {"model": model, "learnt_size": [SIZE, SIZE]}
+    configuration = {"model": model, "margin": 12, "image_size": [SIZE, SIZE]}
     save_file(weights, path, metadata={"colorizer": json.dumps(configuration)})
 
 
-def of_a_giant(path: Path) -> None:
+def with_a_giant_configuration(path: Path) -> None:
     giant = small_params()["model"] | {"conv_layers": 64, "kernels": 4096, "kernel_size": 31}
     configure(path, load_file(path), giant)
 
 
 MODELS = {
-    "of a giant": (of_a_giant, "weights do not fit"),
+    "with a giant configuration": (with_a_giant_configuration, "weights do not fit"),
     "missing": (Path.unlink, "cannot be read as a model"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be read as a model"),
     "text": (lambda path: path.write_text("no model"), "cannot be read as a model"),
@@ -367,7 +366,7 @@ MODELS = {
         lambda path: save_file(load_file(path), path),
         "has no network configuration",
     ),
-    "of another configuration": (of_another_configuration, "weights do not fit"),
+    "with another configuration": (with_another_configuration, "weights do not fit"),
     "without a layer": (without_a_layer, "weights do not fit"),
 }
 
@@ -385,7 +384,7 @@ def test_a_bad_model(fails, stage, kind):
 
 
 @pytest.mark.usefixtures("built")
-def test_a_model_with_nan_weights_has_the_largest_errors(run_stage):
+def test_a_model_with_nan_weights_gets_the_largest_errors(run_stage):
     weights = {name: weight * float("nan") for name, weight in load_file(MODEL).items()}
     configure(Path(MODEL), weights, small_params()["model"])
     run_stage("evaluate", *PATHS["evaluate"])
@@ -420,7 +419,7 @@ def test_a_bad_input_of_the_plot_stage(fails, path, text):
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("path", [COLORED_VAL, COLORED_TEST])
 @pytest.mark.parametrize("change", [lambda a: a[:-1], lambda a: a[:, 1:], np.float32])
-def test_predictions_of_another_shape_or_type(fails, path, change):
+def test_predictions_with_another_shape_or_dtype(fails, path, change):
     np.save(path, change(np.load(path)))
     said = fails("plot", *PATHS["plot"])
     assert said.startswith(f"error: {path}: holds ")
@@ -434,25 +433,26 @@ def test_an_empty_split(fails):
     assert "should hold" in fails("train", *PATHS["train"])
 
 
-def test_a_pipe_is_not_waited_for(built, fails):
+def test_a_pipe_is_not_read(built, fails):
     os.mkfifo(built / "val/images/pipe.jpg")
-    # Not compared with its content before and after, which nobody will ever write.
     said = fails("prepare", *prepare_paths(built))
-    assert "pipe.jpg: is no file; mend or remove it" in said
+    assert "pipe.jpg: is not a file; fix or remove it" in said
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
-def test_a_fault_of_the_machine_skips_no_photograph(built, run_stage, params, monkeypatch, error):
+def test_no_photograph_is_skipped_for_a_fault_of_the_machine(
+    built, run_stage, params, monkeypatch, error
+):
     def fail(*_: object) -> None:
         raise error
 
     params["prepare"]["bad_photos"] = "skip"
-    monkeypatch.setattr("colorizer.photos.Image.open", fail)
+    monkeypatch.setattr("colorizer.data.photos.Image.open", fail)
     with pytest.raises(type(error)):
         run_stage("prepare", *prepare_paths(built))
 
 
-def test_gray_and_colored_photographs_are_both_fine_in_the_test_split(built, run_stage):
+def test_the_test_split_may_hold_gray_and_color_photographs(built, run_stage):
     Image.new("RGB", (16, 16), "red").save(built / "test/images/colored.png")
     Image.new("RGB", (16, 16), "red").save(built / "test/images/0.jpg")
     run_stage("prepare", str(built), *PREPARED)

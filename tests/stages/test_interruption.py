@@ -1,13 +1,11 @@
-"""Training that is killed goes on, and a stage that is stopped leaves no half-written output."""
+"""Interrupted training resumes, and a stage that is stopped leaves no partial output."""
 
 import random
 import re
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,45 +14,30 @@ from ruamel.yaml import YAML
 
 from tests.conftest import REPOSITORY
 from tests.stages.conftest import HISTORY, METRICS, MODEL, PATHS, PREPARED, metrics, series
+from tests.stages.forks import Server, Stage
 
 KILLS = 20
-EPOCHS = 100  # of a hundredth of a second or more
+EPOCHS = 100  # each takes a hundredth of a second or more
 CHECKPOINT = "models/model.checkpoint"
 OUTPUTS = [MODEL, METRICS, HISTORY]
 
 
-@pytest.fixture(autouse=True)
-def ctrl_c() -> Iterator[None]:
-    """Let what is started hear Ctrl-C, also where a shell ran the tests in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def start(stage: str, *paths: str, **options: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", f"stages.{stage}", *paths],
-        env={
-            "PYTHONPATH": str(REPOSITORY),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "1",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+def train_in_new_process() -> str:
+    """Train to the end as DVC does; what is printed."""
+    process = subprocess.run(
+        [sys.executable, "-m", "stages.train", *PATHS["train"]],
+        env={"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
         text=True,
-        **options,
+        timeout=300,
+        check=True,
     )
-
-
-def finish(stage: str, *paths: str, **options: object) -> tuple[int, str, str]:
-    process = start(stage, *paths, **options)
-    said, complained = process.communicate(timeout=300)
-    return process.returncode, said, complained
+    return process.stdout
 
 
 @pytest.fixture
 def slow(built: Path, params: dict[str, dict[str, Any]]) -> Path:
-    """Prepared data, and params of a training of some seconds."""
+    """Prepared data, and params of a training run of some seconds."""
     params["model"] |= {"kernels": 16, "conv_layers": 4, "batch_norm": True}
     params["train"] |= {
         "epochs": EPOCHS,
@@ -74,10 +57,8 @@ def remove_outputs() -> None:
 
 
 @pytest.mark.usefixtures("slow")
-def test_training_killed_at_random_moments_ends_with_the_same_bytes():
-    status, said, _ = finish("train", *PATHS["train"])
-    assert status == 0
-    assert "starting with epoch 1: there is no checkpoint" in said
+def test_training_killed_at_random_moments_ends_with_the_same_bytes(server):
+    assert "starting with epoch 1: there is no checkpoint" in train_in_new_process()
     expected = {output: Path(output).read_bytes() for output in OUTPUTS}
     assert metrics(METRICS)["epochs"] == EPOCHS
 
@@ -85,17 +66,17 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes():
     kills = resumed = 0
     while kills < KILLS:
         remove_outputs()
-        process = start("train", *PATHS["train"])
-        ends = time.monotonic() + 300
+        process = Stage(server, "train", *PATHS["train"])
+        deadline = time.monotonic() + 300
         # At any moment: while it starts, or some time after its first epoch here.
         before = checkpoint_time()
-        while moments.random() < 0.99 and process.poll() is None and checkpoint_time() == before:
-            assert time.monotonic() < ends
-            time.sleep(0.02)
+        while moments.random() < 0.97 and process.poll() is None and checkpoint_time() == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         time.sleep(moments.uniform(0, 0.3))
         process.kill()
-        said, _ = process.communicate()
-        resumed += "going on after epoch" in said
+        output, _ = process.communicate()
+        resumed += "resuming after epoch" in output
         kills += process.returncode == -signal.SIGKILL
         if Path(HISTORY).exists():
             rows = series(HISTORY)
@@ -105,10 +86,9 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes():
         if Path(METRICS).exists() and not Path(CHECKPOINT).exists():
             check(expected)  # it had finished, and was killed while the interpreter shut down
     remove_outputs()
-    status, _, _ = finish("train", *PATHS["train"])
-    assert status == 0
+    train_in_new_process()
     check(expected)
-    assert resumed >= 1, "kills should come while it trains, too"
+    assert resumed >= 1, "some kills should come while it trains"
 
 
 def checkpoint_time() -> int:
@@ -122,54 +102,54 @@ def check(expected: dict[str, bytes]) -> None:
     assert not list(Path().rglob("*.partial"))
 
 
-def interrupt_training(number: signal.Signals) -> tuple[int, str]:
-    process = start("train", *PATHS["train"])
+def interrupt_training(server: Server, number: signal.Signals) -> tuple[int | None, str]:
+    """Send a signal after the first epoch; exit status and standard error."""
+    process = Stage(server, "train", *PATHS["train"])
     while not Path(CHECKPOINT).exists():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
-    _, complained = process.communicate(timeout=300)
-    return process.returncode, complained
+    _, errors = process.communicate()
+    return process.returncode, errors
 
 
 @pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_training_without_a_traceback_or_half_a_file(number, status):
-    ended, complained = interrupt_training(number)
+def test_a_signal_ends_training_without_a_traceback_or_partial_file(server, number, status):
+    ended, errors = interrupt_training(server, number)
     assert ended == status
-    assert "Traceback" not in complained
+    assert "Traceback" not in errors
     assert not list(Path().rglob("*.partial"))
     assert not Path(MODEL).exists()
     assert Path(CHECKPOINT).exists()
 
 
 @pytest.mark.usefixtures("slow")
-def test_a_checkpoint_of_other_params_or_data_is_not_gone_on_with(params):
-    interrupt_training(signal.SIGKILL)
+def test_training_does_not_resume_from_a_checkpoint_of_other_params_or_data(server, params):
+    interrupt_training(server, signal.SIGKILL)
     params["train"]["epochs"] = 2
     YAML().dump(params, Path("params.yaml"))
     rgb = Path(PREPARED[0], "rgb.npy")
     rgb.write_bytes(rgb.read_bytes()[:-1] + b"\0")
-    status, said, _ = finish("train", *PATHS["train"])
-    assert status == 0
-    assert "starting with epoch 1: the checkpoint is of other params and data" in said
+    process = Stage(server, "train", *PATHS["train"])
+    output, _ = process.communicate()
+    assert process.returncode == 0
+    assert "starting with epoch 1: the checkpoint is of other params and data" in output
     assert metrics(METRICS)["epochs"] == 2
     assert not Path(CHECKPOINT).exists()
 
 
 @pytest.mark.parametrize("stage", ["prepare", *PATHS])
 @pytest.mark.parametrize("size", [100, 1000])
-def test_a_full_disk_is_one_line_and_changes_no_output(built, stage, size):
-    """A limit on the size of files stands for a full disk; both are errors of writing."""
+def test_a_full_disk_is_an_error_of_one_line_and_changes_no_output(built, server, stage, size):
+    """A limit on the size of files stands for a full disk: both make a write fail."""
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     paths = (str(built), *PREPARED) if stage == "prepare" else PATHS[stage]
-    limit = (size, size)
-    status, _, complained = finish(
-        stage, *paths, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    )
+    process = Stage(server, stage, *paths, file_size=size)
+    _, errors = process.communicate()
     after = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
-    assert status == 1
-    last = complained.replace("\r", "\n").splitlines()[-1]
+    assert process.returncode == 1
+    last = errors.replace("\r", "\n").splitlines()[-1]
     assert re.fullmatch(r"error: (data|metrics|models|plots)/\S.*: File too large", last)
-    assert "Traceback" not in complained
+    assert "Traceback" not in errors
     assert after == before

@@ -1,6 +1,8 @@
 from pathlib import Path
 
+import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -25,15 +27,15 @@ NAMES = {
 
 @pytest.fixture
 def draw(run):
-    def run_all() -> dict[str, bytes]:
+    def run_stages() -> dict[str, bytes]:
         for stage in PATHS:
             run(stage)
         return {path.stem: path.read_bytes() for path in Path(FIGURES).iterdir()}
 
-    return run_all
+    return run_stages
 
 
-def test_draws_the_report_s_figures_the_same_way_each_time(draw, run):
+def test_draws_the_figures_of_the_report_with_the_same_bytes_each_time(draw, run):
     first = draw()
     assert set(first) == NAMES
     for name in first:
@@ -43,9 +45,7 @@ def test_draws_the_report_s_figures_the_same_way_each_time(draw, run):
     assert {path.stem: path.read_bytes() for path in Path(FIGURES).iterdir()} == first
 
 
-def test_the_user_s_own_settings_do_not_show(draw, run):
-    import matplotlib
-
+def test_the_matplotlib_settings_of_the_user_have_no_effect(draw, run):
     first = draw()
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
         run("plot")
@@ -71,13 +71,15 @@ def lines(figure) -> dict[str, list[float]]:
 
 
 def test_each_curve_shows_its_own_errors():
-    history = {
-        "epoch": [1.0, 2.0],
-        "train_mse": [0.4, 0.3],
-        "val_mse": [0.6, 0.5],
-        "val_margin_error": [0.9, 0.8],
-    }
-    curve = {"margin": [0.0, 1.0], "network": [1.0, 0.7], "gray": [1.0, 0.75]}
+    history = pd.DataFrame(
+        {
+            "epoch": [1.0, 2.0],
+            "train_mse": [0.4, 0.3],
+            "val_mse": [0.6, 0.5],
+            "val_margin_error": [0.9, 0.8],
+        }
+    )
+    curve = pd.DataFrame({"margin": [0.0, 1.0], "network": [1.0, 0.7], "gray": [1.0, 0.75]})
     figures = curve_figures(history, curve, best_epoch=2, margin=12)
     drawn = {name: lines(figure) for name, figure in figures.items()}
     assert drawn["training_mse"]["training"] == [0.4, 0.3]
@@ -91,19 +93,19 @@ def test_each_curve_shows_its_own_errors():
     assert "margin" not in drawn["margin_curve"]
 
 
-def test_predictions_stand_below_their_own_photographs(make_split):
+def test_predictions_are_drawn_below_their_photographs(make_split):
     test = make_split(draw_photos(4, seed=2), "test")
-    names = [test.names[3], test.names[1]]  # what was predicted, and in which order
+    names = [test.names[3], test.names[1]]  # the photographs that were predicted, in this order
     predictions = np.stack([test.rgb[3], test.rgb[1]])
     figure = draw_test(test, predictions, names, np.array([1, 0]))
     shown = [cell.images[0].get_array() for cell in figure.axes]
-    for picture, expected in zip(
+    for image, expected in zip(
         shown, [test.gray[1], test.gray[3], test.rgb[1], test.rgb[3]], strict=True
     ):
-        np.testing.assert_array_equal(picture, expected)
+        np.testing.assert_array_equal(image, expected)
 
 
-def test_the_seed_chooses_the_pictures(draw, run, params):
+def test_the_seed_chooses_the_photographs(draw, run, params):
     first = draw()
     params["plot"]["seed"] = 2
     run("plot")

@@ -4,50 +4,52 @@ import numpy as np
 import pytest
 import torch
 
+from colorizer.data.splits import open_split
 from colorizer.errors import InputError
-from colorizer.network import load_network
-from colorizer.prediction import predict, to_pictures
-from colorizer.splits import open_split
+from colorizer.inference.prediction import predict, to_uint8
+from colorizer.models.model_file import load_network
 from tests.stages.conftest import COLORED_TEST, MODEL, NAMES, TEST
 
 
 @pytest.fixture
 def colored(run):
-    def run_both() -> tuple[np.ndarray, list[str]]:
+    def train_and_predict() -> tuple[np.ndarray, list[str]]:
         run("train")
         run("predict_test")
         return np.load(COLORED_TEST), Path(NAMES).read_text().splitlines()
 
-    return run_both
+    return train_and_predict
 
 
-def test_pictures_and_names_are_in_one_order(colored):
-    pictures, names = colored()
-    assert (pictures.dtype, pictures.shape) == (np.uint8, (3, 16, 16, 3))
+def test_images_and_names_have_the_same_order(colored):
+    images, names = colored()
+    assert (images.dtype, images.shape) == (np.uint8, (3, 16, 16, 3))
     test = open_split(Path(TEST))
     assert names == sorted(set(names))
-    (prediction,) = predict(load_network(Path(MODEL)), [torch.from_numpy(test.gray)], flips=False)
-    expected = dict(zip(test.names, to_pictures(prediction), strict=True))
-    for picture, name in zip(pictures, names, strict=True):
-        np.testing.assert_array_equal(picture, expected[name])
+    (prediction,) = predict(
+        load_network(Path(MODEL)), [torch.from_numpy(test.gray)], flip_tta=False
+    )
+    expected = dict(zip(test.names, to_uint8(prediction), strict=True))
+    for image, name in zip(images, names, strict=True):
+        np.testing.assert_array_equal(image, expected[name])
 
 
-def test_flips_are_those_of_the_prediction(colored, params):
-    params["predict_test"] |= {"count": "all", "flips": True}
-    pictures, _ = colored()
+def test_flip_tta_is_that_of_the_prediction(colored, params):
+    params["predict_test"] |= {"count": "all", "flip_tta": True}
+    images, _ = colored()
     gray = torch.from_numpy(open_split(Path(TEST)).gray)
-    (prediction,) = predict(load_network(Path(MODEL)), [gray], flips=True)
-    np.testing.assert_array_equal(pictures, to_pictures(prediction))
+    (prediction,) = predict(load_network(Path(MODEL)), [gray], flip_tta=True)
+    np.testing.assert_array_equal(images, to_uint8(prediction))
 
 
-def test_all_means_all(colored, params):
+def test_count_all_colorizes_all_photographs(colored, params):
     params["predict_test"]["count"] = "all"
-    pictures, names = colored()
+    images, names = colored()
     assert names == open_split(Path(TEST)).names
-    assert len(pictures) == 4
+    assert len(images) == 4
 
 
-def test_the_seed_chooses(run, params):
+def test_the_seed_chooses_the_photographs(run, params):
     run("train")
     chosen = set()
     for seed in (0, 0, 1, 2, 3, 4, 5, 6):
@@ -74,7 +76,7 @@ def test_other_counts_are_refused(run, params, count):
         run("predict_test")
 
 
-def test_a_diverged_network_gives_black_pictures(colored, params):
+def test_a_diverged_network_gives_black_images(colored, params):
     params["train"] |= {"learning_rate": 1e6, "epochs": 9}
-    pictures, _ = colored()
-    assert not pictures.any()
+    images, _ = colored()
+    assert not images.any()

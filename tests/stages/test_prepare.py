@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from colorizer.data.splits import open_split
 from colorizer.errors import InputError
-from colorizer.splits import open_split
 from tests.stages.conftest import PREPARED
 
 OUTPUTS = PREPARED[:3]
@@ -16,7 +16,7 @@ def prepare(run_stage, raw):
     return lambda: run_stage("prepare", str(raw), *PREPARED)
 
 
-def test_writes_the_photographs_in_order(prepare, raw, capsys):
+def test_writes_the_photographs_in_the_order_of_their_names(prepare, raw, capsys):
     prepare()
     for output, split, count in zip(OUTPUTS, ("train", "val", "test"), (12, 6, 4), strict=True):
         prepared = open_split(Path(output))
@@ -31,8 +31,8 @@ def test_writes_the_photographs_in_order(prepare, raw, capsys):
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(prepare, raw, params, monkeypatch):
-    monkeypatch.setattr("stages.prepare.PHOTOS_AT_ONCE", 2)
-    (raw / "train/images/3.png").write_bytes(b"no picture")
+    monkeypatch.setattr("stages.prepare.CHUNK_SIZE", 2)
+    (raw / "train/images/3.png").write_bytes(b"not an image")
     params["prepare"]["bad_photos"] = "skip"
     contents = []
     for processes in (1, 2, 5):
@@ -50,7 +50,7 @@ def test_other_sizes_are_resized(prepare, params):
     assert open_split(Path(OUTPUTS[0])).rgb.shape == (12, 24, 24, 3)
 
 
-def test_gray_photographs_among_colored_ones_stay(prepare, raw, capsys):
+def test_gray_photographs_among_color_ones_are_kept(prepare, raw, capsys):
     Image.new("L", (16, 16), 50).save(raw / "val/images/3.png")
     prepare()
     assert len(open_split(Path(OUTPUTS[1]))) == 6
@@ -78,7 +78,7 @@ def test_a_missing_and_an_empty_split_are_named(prepare, raw, split):
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".", 3])
-def test_a_data_set_is_a_plain_folder_name(prepare, params, name):
+def test_the_name_of_a_data_set_is_a_plain_folder_name(prepare, params, name):
     params["data"]["name"] = name
     with pytest.raises(InputError, match=r"params\.yaml: data\.name is"):
         prepare()

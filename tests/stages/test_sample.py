@@ -18,7 +18,8 @@ def files(root: Path) -> dict[str, bytes]:
     }
 
 
-def test_writes_enough_tiles_of_the_right_kind(run_stage: Callable[..., None]):
+def test_writes_enough_tiles_of_the_right_kind(run_stage: Callable[..., None], params):
+    params["sample"] |= {"scales": 2, "largest_scale": 1.5, "step": 0.4}
     run_stage("sample", FOLDER)
     for split, enough, mode in [("train", 500, "RGB"), ("val", 100, "RGB"), ("test", 100, "L")]:
         paths = list(Path(FOLDER, split, "images").iterdir())
@@ -44,7 +45,7 @@ def test_writes_the_same_bytes_each_time(run_stage, params):
     assert len(files(Path("a"))) > 50
 
 
-def test_a_tile_that_fits_nowhere_is_named_and_nothing_is_written(run_stage, params):
+def test_a_tile_that_fits_nowhere_is_an_error_and_nothing_is_written(run_stage, params):
     params["sample"]["tile_size"] = 1000
     with pytest.raises(InputError, match=r"sample\.tile_size is 1000, too large"):
         run_stage("sample", FOLDER)

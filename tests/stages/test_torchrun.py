@@ -1,4 +1,4 @@
-"""Training in several processes, as torchrun starts them, against one process."""
+"""Training in several processes gives the results of one process."""
 
 import shutil
 import socket
@@ -10,23 +10,37 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from colorizer.network import load_network
+from colorizer.models.model_file import load_network
 from tests.conftest import REPOSITORY, UNET_WITH_BINS
 from tests.stages.conftest import HISTORY, METRICS, MODEL, PATHS, metrics, series
+from tests.stages.forks import Server, Stage
 
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
 ENVIRONMENT = {"PYTHONPATH": str(REPOSITORY), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 
 
-def launch(params, *command: str) -> subprocess.CompletedProcess[str]:
-    YAML().dump(params, Path("params.yaml"))
-    return subprocess.run(
-        [sys.executable, *command, "-m", "stages.train", *PATHS["train"]],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def train(server: Server, processes: int) -> str:
+    """Train in forks with the environment that torchrun sets; what they print."""
+    common = {
+        "TORCHELASTIC_RUN_ID": "test",
+        "WORLD_SIZE": str(processes),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+    }
+    ranks = [
+        {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else {}
+        for rank in range(processes)
+    ]
+    stages = [Stage(server, "train", *PATHS["train"], **environment) for environment in ranks]
+    printed = [stage.communicate() for stage in stages]
+    assert [stage.returncode for stage in stages] == [0] * processes, printed
+    return "".join(output for output, _ in printed)
 
 
 # 12 photographs: batches of 5, 5 and 2 leave ranks with different shares, batches of 11 and 1 leave
@@ -38,50 +52,54 @@ def launch(params, *command: str) -> subprocess.CompletedProcess[str]:
     ids=["plain", "batch norm", "unet with bins"],
 )
 @pytest.mark.usefixtures("built")
-def test_two_processes_train_as_one(params, model, loss, batch_size):
+def test_two_processes_train_as_one(server, params, model, loss, batch_size):
     params["model"] |= model
     params["train"] |= {"batch_size": batch_size, "epochs": 8, "patience": 2, "loss": loss}
+    YAML().dump(params, Path("params.yaml"))
     outcomes = []
-    for command in ((), TORCHRUN):
-        said = launch(params, *command).stdout
-        assert said.count("best epoch") == 1, "one process reports"
+    for processes in (1, 2):
+        output = train(server, processes)
+        assert output.count("best epoch") == 1, "one process reports"
         outcomes.append((metrics(METRICS), series(HISTORY), load_network(Path(MODEL)).state_dict()))
     (one, one_history, one_weights), (two, two_history, two_weights) = outcomes
     assert (one["epochs"], one["best_epoch"]) == (two["epochs"], two["best_epoch"])
     assert two == pytest.approx(one, abs=1e-4)
-    for ours, theirs in zip(two_history, one_history, strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-4)
+    for actual, expected in zip(two_history, one_history, strict=True):
+        assert actual == pytest.approx(expected, abs=1e-4)
     for name, weight in two_weights.items():
         torch.testing.assert_close(weight, one_weights[name], rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.usefixtures("built")
-def test_two_processes_give_the_same_bytes_each_time(params):
-    contents = []
-    for _ in range(2):
-        launch(params, *TORCHRUN)
-        contents.append([Path(path).read_bytes() for path in (MODEL, METRICS, HISTORY)])
+def test_two_processes_give_the_same_bytes_each_time(server, params):
+    """Once started by torchrun, once as forks."""
+    YAML().dump(params, Path("params.yaml"))
+    options = ("--standalone", "--nproc-per-node", "2")
+    command = [*TORCHRUN, *options, "-m", "stages.train", *PATHS["train"]]
+    subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    contents = [[Path(path).read_bytes() for path in (MODEL, METRICS, HISTORY)]]
+    train(server, 2)
+    contents.append([Path(path).read_bytes() for path in (MODEL, METRICS, HISTORY)])
     assert contents[0] == contents[1]
 
 
 @pytest.mark.usefixtures("built")
-def test_two_machines_train_as_one(params, tmp_path):
+def test_two_machines_train_as_one(server, params, tmp_path):
     """Two agents of torchrun, each in a folder of its own; the second writes nothing."""
-    launch(params)
+    YAML().dump(params, Path("params.yaml"))
+    train(server, 1)
     one = (metrics(METRICS), series(HISTORY))
     other = tmp_path / "other"
     shutil.copytree(Path("data"), other / "data")
     shutil.copy("params.yaml", other)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     before = sorted(other.rglob("*"))
+    address = ("--master-addr", "127.0.0.1", "--master-port", str(free_port()))
     machines = [
         subprocess.Popen(
             [
-                *(sys.executable, "-m", "torch.distributed.run", "--nnodes", "2"),
-                *("--node-rank", str(number), "--nproc-per-node", "1"),
-                *("--master-addr", "127.0.0.1", "--master-port", str(port)),
+                *TORCHRUN,
+                *("--nnodes", "2", "--node-rank", str(number), "--nproc-per-node", "1"),
+                *address,
                 *("-m", "stages.train", *PATHS["train"]),
             ],
             cwd=folder,
@@ -91,6 +109,6 @@ def test_two_machines_train_as_one(params, tmp_path):
     ]
     assert [machine.wait(120) for machine in machines] == [0, 0]
     assert metrics(METRICS) == pytest.approx(one[0], abs=1e-4)
-    for ours, theirs in zip(series(HISTORY), one[1], strict=True):
-        assert ours == pytest.approx(theirs, abs=1e-4)
+    for actual, expected in zip(series(HISTORY), one[1], strict=True):
+        assert actual == pytest.approx(expected, abs=1e-4)
     assert sorted(other.rglob("*")) == before

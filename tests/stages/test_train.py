@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from colorizer.data.splits import open_split
 from colorizer.errors import InputError
-from colorizer.network import load_network
-from colorizer.splits import open_split
-from colorizer.training import Epoch, Pictures, Training, validate
+from colorizer.models.model_file import load_network
+from colorizer.training.trainer import Epoch, Trainer
+from colorizer.training.validation import SplitTensors, validate
 from tests.conftest import UNET_WITH_BINS
 from tests.stages.conftest import HISTORY, METRICS, MODEL, VAL, metrics, series
 
@@ -34,7 +35,7 @@ def test_writes_model_metrics_and_history(run, capsys):
 def test_the_reloaded_model_has_the_validation_error_that_training_reported(run, params):
     params["model"]["batch_norm"] = True
     run("train")
-    validation = Pictures.of(open_split(Path(VAL)), torch.device("cpu"))
+    validation = SplitTensors.of(open_split(Path(VAL)), torch.device("cpu"))
     mse, margin_error = validate(load_network(Path(MODEL)), validation, 12)
     assert metrics(METRICS)["val_margin_error"] == round(margin_error, 6)
     assert metrics(METRICS)["val_mse"] == round(mse, 6)
@@ -48,15 +49,15 @@ def test_writes_the_same_bytes_each_time(run):
     assert contents[0] == contents[1]
 
 
-def test_the_history_grows_as_training_goes_on(run, monkeypatch):
+def test_the_history_grows_with_each_epoch(run, monkeypatch):
     lengths = []
-    run_epoch = Training.run_epoch
+    run_epoch = Trainer.run_epoch
 
-    def counted(self: Training) -> Epoch:
+    def counted(self: Trainer) -> Epoch:
         lengths.append(len(series(HISTORY)) if Path(HISTORY).exists() else 0)
         return run_epoch(self)
 
-    monkeypatch.setattr(Training, "run_epoch", counted)
+    monkeypatch.setattr(Trainer, "run_epoch", counted)
     run("train")
     assert lengths == [0, 1, 2]
 
@@ -71,14 +72,14 @@ def test_the_seed_draws_the_initial_weights(run, params):
     assert len(models) == 2
 
 
-def test_the_number_of_threads_is_the_params(run, params):
+def test_the_number_of_threads_is_that_of_params_yaml(run, params):
     for threads in (2, 1):
         params["train"]["threads"] = threads
         run("train")
         assert torch.get_num_threads() == threads
 
 
-def test_the_margin_decides_what_counts(run, params):
+def test_the_margin_decides_what_counts_as_an_error(run, params):
     errors = []
     for margin in (1, 100):
         params["metric"]["margin"] = margin
@@ -99,16 +100,18 @@ def test_a_diverged_run_is_reported(run, params, capsys):
 @pytest.mark.parametrize(
     ("model", "loss", "said"),
     [
-        (UNET_WITH_BINS, "margin", "train.loss is margin and model.bins is 33"),
-        ({}, "cross_entropy", "train.loss is cross_entropy and model.bins is 0"),
+        (UNET_WITH_BINS, "margin", "train.loss is margin and model.chroma_bins is 33"),
+        ({}, "cross_entropy", "train.loss is cross_entropy and model.chroma_bins is 0"),
     ],
 )
-def test_a_loss_goes_with_what_the_network_puts_out(run_stage, params, model, loss, said):
+def test_the_loss_must_fit_the_output_of_the_network(run_stage, params, model, loss, said):
     params["model"] |= model
     params["train"]["loss"] = loss
-    with pytest.raises(
-        InputError, match=rf"params\.yaml: {said}; cross_entropy should go with bins"
-    ):
+    expected = (
+        rf"params\.yaml: {said}; cross_entropy should go with chroma_bins 2 or more, "
+        "another loss with 0"
+    )
+    with pytest.raises(InputError, match=expected):
         run_stage("train", "no/train", "no/val", MODEL, METRICS, HISTORY)
 
 

@@ -1,0 +1,42 @@
+"""Chroma as a classification over bins of Cb and of Cr.
+
+As in Zhang et al. 2016, "Colorful image colorization", but with Cb and Cr apart: when luma is
+known, the error of blue depends on Cb alone and that of red on Cr alone.
+
+Chroma is float32 (N, 2, h, w) on [-1, 1]. Logits are (N, 2 * bins, h, w): the bins of Cb, then
+those of Cr. The centers of the bins are evenly spaced on [-chroma_range, chroma_range]; a chroma
+beyond that range belongs to the outermost bin.
+"""
+
+import torch
+from torch import Tensor
+
+from colorizer.models.color_spaces import BLUE_PER_CB, RED_PER_CR
+
+
+def bin_probabilities(logits: Tensor) -> Tensor:
+    """Softmax over bins: logits (N, 2 * bins, h, w) to probabilities (N, h, w, 2, bins)."""
+    channels_last: Tensor = logits.permute(0, 2, 3, 1).unflatten(-1, (2, -1))
+    return channels_last.softmax(dim=-1)
+
+
+def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Tensor:
+    """The chroma with which blue and red are most probably within `margin` levels: (N, 2, h, w).
+
+    It is the mean chroma, weighted by probability, in the window of bins with the most probability.
+    """
+    decoded = []
+    bins = probabilities.shape[-1]
+    bin_width = 2 * chroma_range / (bins - 1)
+    centers = torch.linspace(-chroma_range, chroma_range, bins, device=probabilities.device)
+    distance = (centers[:, None] - centers).abs() / bin_width  # (bins, bins), in bins
+    for channel, rgb_per_chroma in zip(
+        probabilities.unbind(dim=-2), (BLUE_PER_CB, RED_PER_CR), strict=True
+    ):
+        half_window = margin / 127.5 / rgb_per_chroma / bin_width
+        # For the window around each center, the share of every bin that it covers.
+        coverage = (half_window + 0.5 - distance).clamp(0, 1)
+        best = (channel @ coverage).argmax(dim=-1)
+        weights = channel * coverage[best]  # (N, h, w, bins)
+        decoded.append(weights @ centers / weights.sum(dim=-1))
+    return torch.stack(decoded, dim=1)

@@ -1,0 +1,130 @@
+"""Model files: weights with the configuration that rebuilds their network, as safetensors."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from colorizer.errors import InputError
+from colorizer.models.colorizer import Colorizer
+from colorizer.models.config import ModelParams
+from colorizer.params import validated
+
+# The one key of the file's metadata: safetensors writes several keys in any order.
+METADATA = "colorizer"
+# Keys of the JSON under it.
+CONFIGURATION, MARGIN, IMAGE_SIZE = "model", "margin", "image_size"
+
+# Names in files of earlier versions, and the margin that those decoded chroma bins for.
+OLD_PARAMS = {
+    "running_averages": "track_running_stats",
+    "halvings": "depth",
+    "squares": "patch_size",
+    "positions": "coord_channels",
+    "bins": "chroma_bins",
+    "reach": "chroma_range",
+}
+OLD_MODULES = {
+    "body.enter.": "body.stem.",
+    "body.narrow.": "body.reduce.",
+    "body.leave.": "body.head.",
+}
+OLD_IMAGE_SIZE = "learnt_size"
+OLD_MARGIN = 12
+
+
+def save_network(path: Path, network: Colorizer, image_size: tuple[int, int]) -> None:
+    """Write weights and configuration: the same bytes for the same network.
+
+    `image_size` is the height and width, in pixels, of the images that it was trained on.
+    """
+    weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    facts = {
+        CONFIGURATION: network.params.model_dump(),
+        MARGIN: network.margin,
+        IMAGE_SIZE: image_size,
+    }
+    # Not safetensors' save_file, whose errors do not say that the disk is full.
+    path.write_bytes(save(weights, {METADATA: json.dumps(facts)}))
+
+
+def load_network(path: Path) -> Colorizer:
+    """Rebuild a network on the CPU from a model file alone.
+
+    Raises InputError for a file that is missing, damaged, or not from `save_network`.
+    """
+    with _opened(path) as (facts, file):
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    params = validated(facts[CONFIGURATION], ModelParams, f"{path}: {CONFIGURATION}")
+    try:
+        with torch.device("meta"):  # takes no memory, however large the configuration says it is
+            network = Colorizer(params, facts[MARGIN])
+        network.load_state_dict(_with_new_names(weights), assign=True)
+    except RuntimeError:
+        raise InputError(f"{path}: the weights do not fit the network configuration") from None
+    return network
+
+
+def read_image_size(path: Path) -> tuple[int, int]:
+    """Height and width, in pixels, of the images that the network in a file was trained on.
+
+    Raises InputError as `load_network` does.
+    """
+    with _opened(path) as (facts, _):
+        size = facts.get(IMAGE_SIZE) or ()
+    try:
+        height, width = map(int, size)
+        if height < 1 or width < 1:
+            raise ValueError
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: does not say what size of images it was trained on") from None
+    return height, width
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
+    """The facts in a file's metadata, and the file, whose weights are read on demand."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield _facts(path, file.metadata() or {}), file
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read as a model ({error})") from None
+
+
+def _facts(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+    try:
+        facts = dict(json.loads(metadata[METADATA]))
+        facts[CONFIGURATION] = _with_new_params(dict(facts[CONFIGURATION]))
+        if OLD_IMAGE_SIZE in facts:
+            facts[IMAGE_SIZE] = facts[OLD_IMAGE_SIZE]
+        margin = facts.setdefault(MARGIN, OLD_MARGIN)
+        if type(margin) is not int or not 1 <= margin <= 255:
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{path}: has no network configuration; not from this project") from None
+    return facts
+
+
+def _with_new_params(params: dict[str, Any]) -> dict[str, Any]:
+    if "doublings" not in params:
+        return params
+    halvings_left = params["halvings"] - params.pop("doublings")
+    if not 0 <= halvings_left <= 8:
+        raise ValueError
+    params["output_stride"] = params["squares"] * 2**halvings_left
+    return {OLD_PARAMS.get(name, name): value for name, value in params.items()}
+
+
+def _with_new_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    renamed = {}
+    for name, tensor in weights.items():
+        for old, new in OLD_MODULES.items():
+            name = name.replace(old, new) if name.startswith(old) else name
+        renamed[name] = tensor
+    return renamed

@@ -1,0 +1,119 @@
+"""Rerun some rows of the results on the current code; when all agree, let every row hold for it.
+
+Rows hold as long as code, params and data are those that they were measured with. After an edit
+that should change no result, such as a rename, this command draws rows with a seed, runs them as
+DVC experiments named recheck-NAME, and compares every metric, epoch and margin to the last digit.
+When all agree, the rows get the digest of the current code, and rechecks.csv a line that the report
+shows. Otherwise nothing is written, and the exit status is 1.
+
+Results are reproducible to the last digit on one kind of processor only. On another kind, give
+--baseline a folder with the drawn rows as the rows' own code measures them there: with the same CSV
+files, collected in a clone of that commit.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from colorizer.errors import InputError, one_line_errors
+from experiments.collect import collect
+from experiments.runs.experiments import (
+    experiments_of,
+    rows_of_run,
+    show_experiments,
+)
+from experiments.runs.identity import (
+    code_digest,
+    has_same_inputs,
+    require_committed,
+    source_files,
+)
+from experiments.runs.rechecks import BASELINE, ROWS, draw, record
+from experiments.runs.results import (
+    RUNS_FILE,
+    Row,
+    Tables,
+    measured_values,
+    read_tables,
+    write_tables,
+)
+from experiments.runs.runner import run_missing
+from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
+
+
+def find_candidates(rows: Sequence[Row], runs: Sequence[Run]) -> list[Run]:
+    """Runs whose row has their current params and data but other code; else those with any code."""
+    row_of = {row["name"]: row for row in rows}
+    same_inputs = [
+        run for run in runs if run.name in row_of and has_same_inputs(row_of[run.name], run)
+    ]
+    other_code = [run for run in same_inputs if row_of[run.name]["code"] != code_digest()]
+    return other_code or same_inputs
+
+
+def find_differences(name: str, expected: Tables, measured: Tables) -> Iterator[str]:
+    """Every value of a run that differs, as a line of text."""
+    before, after = measured_values(name, expected), measured_values(name, measured)
+    for file, rows in after.items():
+        if len(rows) != len(before[file]):
+            yield f"{name}: has {len(rows)} rows of {file}, expected {len(before[file])}"
+        for expected_row, row in zip(before[file], rows, strict=False):
+            for column, value in row.items():
+                if value != expected_row[column]:
+                    yield f"{name}: {column} is {value}, expected {expected_row[column]} ({file})"
+
+
+def rerun(runs: Sequence[Run], jobs: int) -> Tables:
+    """Run again, under other names; the rows under the names of the runs."""
+    renamed = {f"recheck-{run.name}": run for run in runs}
+    reruns = [run._replace(name=name) for name, run in renamed.items()]
+    outcome = run_missing(reruns, set(), jobs, None)
+    if outcome.failed:
+        raise InputError(f"failed twice: {', '.join(sorted(outcome.failed))}")
+    experiments = experiments_of(show_experiments())
+    tables = [
+        rows_of_run(run, experiments.finished[name], experiments.commit)
+        for name, run in renamed.items()
+    ]
+    return {file: [row for table in tables for row in table[file]] for file in tables[0]}
+
+
+def stamp(rows: Sequence[Row], candidates: Sequence[Run]) -> list[Row]:
+    """The rows, those of `candidates` with the digest of the current code."""
+    names = {run.name for run in candidates}
+    return [row | {"code": code_digest()} if row["name"] in names else row for row in rows]
+
+
+def main() -> None:
+    """Draw, rerun, compare, stamp."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", help="data set, as data.name")
+    parser.add_argument("results", type=Path, help="folder of the results")
+    parser.add_argument("--rows", type=int, required=True, help="how many rows to rerun")
+    parser.add_argument("--seed", type=int, required=True, help="of the draw")
+    parser.add_argument("--jobs", type=int, required=True, help="runs side by side")
+    parser.add_argument("--baseline", type=Path, help="folder with rows to compare with instead")
+    args = parser.parse_args()
+    if args.rows < 1 or args.jobs < 1:
+        parser.error("--rows and --jobs should be 1 or more")
+    require_committed([*source_files(), str(SWEEPS_FILE)])
+    tables = read_tables(args.results)
+    candidates = find_candidates(tables[RUNS_FILE], read_sweeps(SWEEPS_FILE, args.data))
+    if not candidates:
+        raise InputError(f"{args.results / RUNS_FILE}: has no row of the current params and data")
+    drawn = draw(candidates, args.rows, args.seed)
+    expected = read_tables(args.baseline or args.results)
+    measured = rerun(drawn, args.jobs)
+    differences = [line for run in drawn for line in find_differences(run.name, expected, measured)]
+    if differences:
+        raise InputError("\n  ".join(["reruns differ, and no row was changed:", *differences]))
+    write_tables(args.results, tables | {RUNS_FILE: stamp(tables[RUNS_FILE], candidates)})
+    compared_with = BASELINE if args.baseline else ROWS
+    record(args.results, RUNS_FILE, args.seed, len(drawn), len(candidates), compared_with)
+    collect(args.data, args.results)
+    print(f"{len(drawn)} of {len(candidates)} rows rerun, identical: all hold for this code")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

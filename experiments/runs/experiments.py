@@ -1,0 +1,101 @@
+"""Runs of sweeps as experiments of DVC: which there are, and the rows that their commits hold."""
+
+import csv
+import json
+import re
+from io import StringIO
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+
+from experiments.runs.commands import command
+from experiments.runs.identity import of_lock, source_files
+from experiments.runs.results import (
+    COLUMNS,
+    CURVES_FILE,
+    EVALUATE_METRICS,
+    HISTORIES_FILE,
+    RUNS_FILE,
+    TRAIN_METRICS,
+    Row,
+    Tables,
+)
+from experiments.runs.sweeps import Run
+
+# The message that a sweep gives the commit of a run.
+MESSAGE = re.compile(r"queued ([-\dT:.]+(?:[+-]\d\d:\d\d|Z)) on (.+)")
+
+
+class Experiments(NamedTuple):
+    """DVC's experiments of a commit."""
+
+    commit: str
+    finished: dict[str, str]  # the commit of each, by name
+    failed: set[str]
+
+
+def show_experiments() -> Any:
+    """What `dvc exp show --json` prints."""
+    return json.loads(command("dvc", "exp", "show", "--json", "--hide-queued"))
+
+
+def experiments_of(shown: Any) -> Experiments:
+    """The experiments of the current commit, of what DVC shows."""
+    (baseline,) = (entry for entry in shown if entry["rev"] != "workspace")
+    states: dict[str, dict[str, str]] = {}
+    for experiment in baseline["experiments"] or []:
+        state = (experiment["executor"] or {"state": "success"})["state"]
+        states.setdefault(state, {})[experiment["name"]] = experiment["revs"][0]["rev"]
+    finished = states.get("success", {})
+    return Experiments(baseline["rev"], finished, states.get("failed", {}).keys() - finished.keys())
+
+
+def last_change(commit: str) -> str:
+    """The last commit up to `commit` that changed code, params or pipeline.
+
+    Later ones may have changed data alone, or exist only in this clone.
+    """
+    return command("git", "log", "-1", "--format=%H", commit, "--", *source_files()).strip()
+
+
+def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
+    """The rows of a run, from the commit of its experiment; `commit` is what the run is of."""
+    train = json.loads(_read(revision, "metrics/train.json"))
+    evaluation = json.loads(_read(revision, "metrics/evaluate.json"))
+    lock = YAML(typ="safe", pure=True).load(_read(revision, "dvc.lock"))
+    history = _series(run, revision, "plots/history.csv", HISTORIES_FILE)
+    finished, _, message = (
+        command("git", "log", "-1", "--format=%cI %B", revision).strip().partition(" ")
+    )
+    queued = MESSAGE.fullmatch(message.strip())
+    queued_at, machine = queued.groups() if queued else ("", "")  # run by hand, under this name
+    row = {
+        "name": run.name,
+        "sweep": run.sweep,
+        "point": run.point,
+        "seed": run.seed,
+        "commit": commit,
+        **of_lock(lock, revision)._asdict(),
+        "machine": machine,
+        "queued": queued_at,
+        "finished": finished,
+        **{name: train[name] for name in TRAIN_METRICS},
+        **{name: evaluation[name] for name in EVALUATE_METRICS},
+        "table_margin_error": evaluation["table_mode"]["margin_error"],
+        "gray_margin_error": evaluation["gray"]["margin_error"],
+        "first_margin_error": history[0]["val_margin_error"],
+    }
+    return {
+        RUNS_FILE: [{name: str(value) for name, value in row.items()}],
+        HISTORIES_FILE: history,
+        CURVES_FILE: _series(run, revision, "plots/margin_curve.csv", CURVES_FILE),
+    }
+
+
+def _read(revision: str, path: str) -> str:
+    return command("git", "show", f"{revision}:{path}")
+
+
+def _series(run: Run, revision: str, path: str, file: str) -> list[Row]:
+    rows = csv.DictReader(StringIO(_read(revision, path)))
+    return [{name: ({"name": run.name} | row)[name] for name in COLUMNS[file]} for row in rows]

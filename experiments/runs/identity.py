@@ -1,0 +1,175 @@
+"""The code, params and data that a result depends on, and so which results still hold.
+
+The digest of code is that of its syntax tree, without comments, docstrings and formatting.
+"""
+
+import ast
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from colorizer.errors import InputError
+from colorizer.params import PARAMS_FILE
+from experiments.runs.commands import command
+from experiments.runs.results import RUNS_FILE, Row, read_rows
+from experiments.runs.sweeps import Changes, Run, parse
+
+PIPELINE_FILE, LOCK_FILE = Path("dvc.yaml"), Path("dvc.lock")
+STAGES = ("prepare", "train", "evaluate")  # those that measured values depend on
+DATA_NAME = "${data.name}"  # in dvc.yaml, in the path of the raw data set
+
+HAVE_DOCSTRINGS = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class Identity(NamedTuple):
+    """Digests of 12 hexadecimal digits each, as the columns of a row."""
+
+    code: str
+    params: str
+    data: str
+
+
+def of_lock(lock: Mapping[str, Any], revision: str) -> Identity:
+    """Identity of the run that a dvc.lock in the commit `revision` records."""
+    stages = [lock["stages"][name] for name in STAGES]
+    sections = {
+        name: values
+        for stage in stages
+        for name, values in stage["params"][str(PARAMS_FILE)].items()
+    }
+    raw = _raw_path(sections["data"]["name"])
+    (data,) = (dep["md5"] for dep in stages[0]["deps"] if dep["path"] == raw)
+    return Identity(_code_of_commit(revision), _digest(sections), _digest(data))
+
+
+def source_files() -> list[str]:
+    """Files and folders that a run in the current folder depends on, apart from its data."""
+    return [str(PIPELINE_FILE), str(PARAMS_FILE), *_code_deps()]
+
+
+def require_committed(files: Sequence[str]) -> None:
+    """Raise InputError when files are not as in the commit that DVC's experiments start from."""
+    status = command("git", "status", "--porcelain", "--", *files).splitlines()
+    if status:
+        changed = ", ".join(line[3:] for line in status)
+        raise InputError(
+            f"{changed}: not as committed; commit that, or go back with git checkout "
+            "(where DVC was killed as it queued a run, git stash list has what was there before)"
+        )
+
+
+def params_digest(changes: Changes) -> str:
+    """Digest of the params of a run with `changes` of params.yaml in the current folder."""
+    params = parse(PARAMS_FILE)
+    sections = {name: dict(params[name]) for stage in _stages() for name in stage["params"]}
+    for key, value in changes.items():
+        section, name = key.split(".")
+        if section in sections:
+            sections[section][name] = value
+    return _digest(sections)
+
+
+def code_digest() -> str:
+    """Digest of the code in the current folder."""
+    files = (
+        file
+        for dep in map(Path, _code_deps())
+        for file in (dep.rglob("*.py") if dep.is_dir() else [dep])
+        if file.suffix == ".py"
+    )
+    return _digest({file.as_posix(): source_digest(file.read_text("utf-8")) for file in files})
+
+
+@cache  # the same files are read for each of a hundred rows
+def source_digest(source: str) -> str:
+    """Digest of what a Python source means, the same for all versions of Python."""
+    return _digest(_meaning(ast.parse(source)))
+
+
+def of_data(name: str) -> str | None:
+    """Digest of a data set as DVC tracks it now; None when DVC does not track it."""
+    folder = _raw_path(name)
+    tracked = Path(f"{folder}.dvc")
+    if tracked.exists():
+        return _digest(parse(tracked)["outs"][0]["md5"])
+    stages = parse(LOCK_FILE)["stages"].values() if LOCK_FILE.exists() else ()
+    outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
+    return _digest(outs[folder]) if folder in outs else None
+
+
+def holds(row: Row, run: Run) -> bool:
+    """Whether a row has the code, params and data that a run has now."""
+    return row["code"] == code_digest() and has_same_inputs(row, run)
+
+
+def has_same_inputs(row: Row, run: Run) -> bool:
+    """Whether a row has the params and data that a run has now, whatever its code.
+
+    Data that DVC does not track here cannot be compared and counts as the same.
+    """
+    return row["params"] == params_digest(run.changes) and (
+        of_data(str(run.changes["data.name"])) in (None, row["data"])
+    )
+
+
+def holding(results: Path, runs: Sequence[Run]) -> set[str]:
+    """Names of the runs with a row in `results` that holds."""
+    rows = {row["name"]: row for row in read_rows(results / RUNS_FILE)}
+    return {run.name for run in runs if (row := rows.get(run.name)) and holds(row, run)}
+
+
+def _stages() -> list[dict[str, Any]]:
+    stages = parse(PIPELINE_FILE)["stages"]
+    return [stages[name] for name in STAGES]
+
+
+def _code_deps() -> list[str]:
+    """Dependencies of the stages that no stage writes and that are not the raw data set."""
+    outs = {
+        next(iter(out)) if isinstance(out, dict) else out
+        for stage in _stages()
+        for out in stage["outs"]
+    }
+    deps = {dep for stage in _stages() for dep in stage["deps"] if DATA_NAME not in dep}
+    return sorted(deps - outs)
+
+
+def _raw_path(name: str) -> str:
+    (raw,) = (dep for dep in _stages()[0]["deps"] if DATA_NAME in dep)
+    return str(raw.replace(DATA_NAME, name))
+
+
+def _code_of_commit(revision: str) -> str:
+    lines = command("git", "ls-tree", "-r", revision, "--", *_code_deps()).splitlines()
+    blobs = {path: entry.split()[2] for entry, path in (line.split("\t") for line in lines)}
+    return _digest(
+        {path: _blob_digest(blob) for path, blob in blobs.items() if path.endswith(".py")}
+    )
+
+
+@cache
+def _blob_digest(blob: str) -> str:
+    return source_digest(command("git", "cat-file", "blob", blob))
+
+
+def _meaning(node: object) -> object:
+    """A syntax tree as lists, without positions, docstrings and empty fields.
+
+    Which fields there are when they are empty differs between versions of Python.
+    """
+    if isinstance(node, list):
+        return [_meaning(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = dict(ast.iter_fields(node))
+    if isinstance(node, HAVE_DOCSTRINGS) and ast.get_docstring(node, clean=False) is not None:
+        fields["body"] = fields["body"][1:]
+    present = {name: _meaning(value) for name, value in fields.items() if value not in (None, [])}
+    return [type(node).__name__, present]
+
+
+def _digest(facts: object) -> str:
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]

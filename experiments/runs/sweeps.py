@@ -1,0 +1,110 @@
+"""Runs of sweeps.yaml: their names as DVC experiments, and their changes of params.yaml."""
+
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from colorizer.errors import InputError
+from colorizer.params import Section, read_section
+
+SWEEPS_FILE = Path("experiments/sweeps.yaml")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.]+$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.[a-z_]+$")]  # such as model.kernels
+Value = bool | int | float | str
+Changes = dict[Key, Value]
+
+# Params that the report's grid varies.
+GRID = ("train.learning_rate", "model.conv_layers", "model.kernels")
+# Runs go side by side with one thread each, which takes less time than one after the other with
+# two.
+THREADS: Changes = {"train.threads": 1, "evaluate.threads": 1}
+
+
+class Run(NamedTuple):
+    """One run of the pipeline, an experiment of DVC."""
+
+    name: str
+    sweep: str
+    point: str  # the settings within the sweep, without data and seed
+    seed: int
+    changes: Changes  # all changes of params.yaml
+
+
+class Sweep(Section):
+    """An entry of sweeps.yaml."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]
+    changes: Changes = Field(default_factory=dict)
+    runs: dict[Name, Changes] = Field(default_factory=dict)
+    grid: dict[Key, Annotated[list[Value], Field(min_length=1)]] = Field(default_factory=dict)
+
+    @field_validator("grid")
+    @classmethod
+    def _or_runs(cls, grid: dict[Key, list[Value]], info: ValidationInfo) -> dict[Key, list[Value]]:
+        if grid and info.data.get("runs"):
+            raise ValueError("there are runs, too; should be only one of the two")
+        return grid
+
+    def points(self) -> dict[str, Changes]:
+        """Changes of each point, by its name; the name of a point of a grid lists its values."""
+        if not self.grid:
+            return self.runs
+        combinations = [
+            dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())
+        ]
+        return {
+            "-".join(
+                f"{key.partition('.')[2]}_{value}".lower() for key, value in changes.items()
+            ): (changes)
+            for changes in combinations
+        }
+
+
+def parse(file: Path) -> Any:
+    """Content of a YAML 1.2 file. Raises InputError when it is not YAML."""
+    return _parsed(file, file.read_text(encoding="utf-8"))
+
+
+@cache  # the same files are read for each of a hundred runs
+def _parsed(file: Path, text: str) -> Any:
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise InputError(f"{file}: is not YAML ({str(error).splitlines()[0]})") from None
+
+
+def read_sweeps(file: Path, data: str) -> list[Run]:
+    """Runs of all sweeps on a data set."""
+    return [run for name in parse(file) for run in read_sweep(file, name, data)]
+
+
+def read_sweep(file: Path, name: str, data: str) -> list[Run]:
+    """Runs of a sweep on a data set, seed by seed."""
+    sweep = read_section(file, name, Sweep)
+    return [
+        Run(
+            name=f"{data}-{name}-{point}-{seed}",
+            sweep=name,
+            point=point,
+            seed=seed,
+            changes=sweep.changes | changes | THREADS | {"data.name": data, "train.seed": seed},
+        )
+        for seed in sweep.seeds
+        for point, changes in sweep.points().items()
+    ]
+
+
+def exp_run_options(changes: Changes) -> list[str]:
+    """Changes of params.yaml as options of `dvc exp run`."""
+    return [f"--set-param={key}={str(value).lower()}" for key, value in changes.items()]
+
+
+def network_title(conv_layers: int, kernels: int) -> str:
+    """A plain network in words; one convolution has no kernels to choose."""
+    return f"{conv_layers} conv" + (f", {kernels} kernels" if conv_layers > 1 else "")

@@ -1,0 +1,269 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from colorizer.data.photos import decode_photo, find_photos, is_gray
+from colorizer.errors import InputError
+from tests.broken import png
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+def save(path: Path, mode: str, size: tuple[int, int], color: object, **options: object) -> Path:
+    Image.new(mode, size, color).save(path, **options)
+    return path
+
+
+def test_finds_photographs_at_any_depth_in_a_fixed_order(tmp_path):
+    for name in ["b/10.jpg", "b/9.jpg", "a.PNG", "images/deep/er/x.tiff"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".thumbs").mkdir()
+    for name in [".hidden.jpg", ".thumbs/x.jpg", "Thumbs.db", "notes.txt", "b/jpg"]:
+        (tmp_path / name).touch()
+    photos, others = find_photos(tmp_path)
+    assert photos == [
+        "a.PNG",
+        "b/10.jpg",
+        "b/9.jpg",
+        "images/deep/er/x.tiff",
+    ]
+    assert others == ["Thumbs.db", "b/jpg", "notes.txt"]
+
+
+def test_names_with_spaces_and_other_alphabets_are_accepted(tmp_path):
+    names = ["my photo.jpg", "фото.jpg", "写真\u3000一.jpg", "9.41\u202fAM.jpg", "👩\u200d🚀.jpg"]
+    for name in names:
+        save(tmp_path / name, "RGB", (16, 16), RED)
+    photos, _ = find_photos(tmp_path)
+    assert sorted(map(str, photos)) == sorted(names)
+    for path in photos:
+        assert (decode_photo(tmp_path / path, 16)[..., 0] > 250).all()
+
+
+@pytest.mark.parametrize("name", [b"two\nlines.jpg", b"latin-\xe9.jpg", b"page\f.jpg"])
+def test_names_that_are_not_one_line_of_utf8_are_refused(tmp_path, name):
+    path = save(tmp_path / os.fsdecode(name), "RGB", (16, 16), RED)
+    assert find_photos(tmp_path)[0] == [path.name]
+    with pytest.raises(InputError, match="rename it") as raised:
+        decode_photo(path, 16)
+    assert str(raised.value).isascii()
+    assert str(raised.value).isprintable()
+
+
+def test_links_to_folders_are_followed_and_loops_end(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/x.jpg").touch()
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/loop").symlink_to(tmp_path / "train")
+    assert find_photos(tmp_path / "train") == (["linked/x.jpg"], [])
+
+
+def test_a_missing_or_empty_folder_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match=r"val: no such folder; .* train, val and test"):
+        find_photos(tmp_path / "val")
+    (tmp_path / "val").mkdir()
+    with pytest.raises(InputError, match=r"val: no photographs \(\.jpg"):
+        find_photos(tmp_path / "val")
+
+
+def test_a_photograph_of_the_right_size_keeps_its_pixels(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(decode_photo(tmp_path / "x.png", 16), rgb)
+
+
+def test_jpeg_is_decoded_as_pillow_does(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "x.jpg")
+    with Image.open(tmp_path / "x.jpg") as image:
+        np.testing.assert_array_equal(decode_photo(tmp_path / "x.jpg", 16), image)
+
+
+def test_a_wide_photograph_is_cropped_to_its_center(tmp_path):
+    image = Image.new("RGB", (96, 32), RED)
+    image.paste(GREEN, (32, 0, 64, 32))
+    image.save(tmp_path / "wide.png")
+    assert (decode_photo(tmp_path / "wide.png", 16) == GREEN).all()
+
+
+def test_reduces_with_antialiasing(tmp_path):
+    stripes = np.zeros((64, 64), np.uint8)
+    stripes[:, ::2] = 255
+    Image.fromarray(stripes).save(tmp_path / "stripes.png")
+    reduced = decode_photo(tmp_path / "stripes.png", 16)[2:-2, 2:-2]
+    assert np.abs(reduced.astype(int) - 127).max() <= 12
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = Image.new("RGB", (16, 16), RED)
+    image.paste(BLUE, (0, 0, 16, 8))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise: the top moves to the right
+    image.save(tmp_path / "rotated.png", exif=exif)
+    rgb = decode_photo(tmp_path / "rotated.png", 16)
+    assert (rgb[:, 8:] == BLUE).all()
+    assert (rgb[:, :8] == RED).all()
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif", "gif", "webp", "pgm"])
+def test_a_gray_file_has_three_equal_channels(tmp_path, suffix):
+    rgb = decode_photo(save(tmp_path / f"x.{suffix}", "L", (16, 16), 100), 16)
+    assert is_gray(rgb)
+    assert np.abs(rgb.astype(int) - 100).max() <= 1
+
+
+def test_one_colored_pixel_makes_a_photograph_colored():
+    rgb = np.full((4, 4, 3), 7, np.uint8)
+    assert is_gray(rgb)
+    rgb[2, 3, 2] = 8
+    assert not is_gray(rgb)
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "expected"),
+    [
+        ("RGBA", (255, 0, 0, 0), (255, 255, 255)),
+        ("RGBA", (255, 0, 0, 255), RED),
+        ("LA", (0, 0), (255, 255, 255)),
+        ("1", 1, (255, 255, 255)),
+        ("CMYK", (0, 255, 255, 0), RED),
+    ],
+)
+def test_other_modes_become_rgb_over_white(tmp_path, mode, color, expected):
+    path = save(tmp_path / "x.tif", mode, (16, 16), color)
+    assert (decode_photo(path, 16) == expected).all()
+
+
+def test_a_palette_with_transparency_is_composited_over_white(tmp_path):
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([0, 0, 0, 255, 0, 0])
+    image.save(tmp_path / "x.png", transparency=1)
+    assert (decode_photo(tmp_path / "x.png", 16) == 255).all()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bit_gray_is_scaled_to_8_bits(tmp_path, suffix):
+    deep = np.arange(0, 65536, 257, dtype=np.uint16).reshape(16, 16)
+    Image.fromarray(deep).save(tmp_path / f"deep.{suffix}")
+    rgb = decode_photo(tmp_path / f"deep.{suffix}", 16)
+    np.testing.assert_array_equal(rgb[..., 0], np.arange(256).reshape(16, 16))
+
+
+def test_16_bit_color_is_scaled_to_8_bits(tmp_path):
+    deep = np.random.default_rng(0).integers(0, 65536, (16, 16, 3), dtype=np.uint16)
+    (tmp_path / "deep.png").write_bytes(png(16, 16, 16, 2, deep.astype(">u2")))
+    rgb = decode_photo(tmp_path / "deep.png", 16)
+    assert np.abs(rgb - deep / 257).max() <= 1
+
+
+def test_inverted_cmyk_of_an_adobe_jpeg_is_decoded(tmp_path):
+    """Photoshop stores CMYK inverted in JPEG and says so by its marker, as Pillow does."""
+    cmyk = np.random.default_rng(0).integers(0, 256, 4)
+    path = save(tmp_path / "x.jpg", "CMYK", (16, 16), tuple(map(int, cmyk)), quality=100)
+    assert b"Adobe" in path.read_bytes()
+    expected = (255 - cmyk[:3]) * (255 - cmyk[3]) / 255
+    assert np.abs(decode_photo(path, 16) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("suffix", ["gif", "tif"])
+def test_the_first_of_several_images_is_read(tmp_path, suffix):
+    first, second = Image.new("RGB", (16, 16), RED), Image.new("RGB", (16, 16), BLUE)
+    first.save(tmp_path / f"x.{suffix}", save_all=True, append_images=[second])
+    assert (decode_photo(tmp_path / f"x.{suffix}", 16) == RED).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation_is_applied(tmp_path, orientation):
+    upright = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    # Stored rows and columns by the standard (CIPA DC-008, tag Orientation).
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.swapaxes(0, 1),
+        6: upright.swapaxes(0, 1)[::-1],
+        7: upright.swapaxes(0, 1)[::-1, ::-1],
+        8: upright.swapaxes(0, 1)[:, ::-1],
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "x.png", exif=exif)
+    np.testing.assert_array_equal(decode_photo(tmp_path / "x.png", 16), upright)
+
+
+def swapped_profile() -> bytes:
+    """The profile of sRGB with red and green exchanged, under another name."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for one, other in [(b"rXYZ", b"gXYZ"), (b"rTRC", b"gTRC")]:
+        profile = profile.replace(one, b"????").replace(other, one).replace(b"????", other)
+    return profile.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "alpha"),
+    [("RGB", RED, ()), ("RGBA", RED, (255,)), ("RGB", (200, 10, 90), ())],
+)
+def test_colors_are_converted_from_the_icc_profile(tmp_path, mode, color, alpha):
+    path = save(tmp_path / "x.png", mode, (16, 16), (*color, *alpha), icc_profile=swapped_profile())
+    red, green, blue = color
+    assert np.abs(decode_photo(path, 16) - np.array([green, red, blue])).max() <= 1
+
+
+def test_colors_of_a_palette_are_converted_from_the_icc_profile(tmp_path):
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([0, 0, 0, *RED])
+    image.save(tmp_path / "x.png", icc_profile=swapped_profile())
+    assert np.abs(decode_photo(tmp_path / "x.png", 16) - np.array(GREEN)).max() <= 1
+
+
+def test_a_profile_is_recognized_by_its_content_not_by_its_name(tmp_path):
+    profile = swapped_profile().replace("swap".encode("utf-16-be"), "sRGB".encode("utf-16-be"))
+    path = save(tmp_path / "x.png", "RGB", (16, 16), RED, icc_profile=profile)
+    assert np.abs(decode_photo(path, 16) - np.array(GREEN)).max() <= 1
+
+
+def test_broken_exif_is_ignored(tmp_path):
+    path = save(tmp_path / "x.png", "RGB", (16, 16), RED, exif=b"Exif\0\0junk and more junk")
+    assert (decode_photo(path, 16) == RED).all()
+
+
+def test_16_bit_gray_with_a_transparent_value_is_composited_over_white(tmp_path):
+    deep = np.full((16, 16), 500, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "x.png", transparency=500)
+    assert (decode_photo(tmp_path / "x.png", 16) == 255).all()
+
+
+@pytest.mark.parametrize("tag", [{258: 12}, {262: 0}])
+def test_tiff_on_an_unknown_scale_is_refused(tmp_path, tag):
+    """12 bits, or white as 0."""
+    Image.fromarray(np.zeros((16, 16), np.uint16)).save(tmp_path / "x.tif", tiffinfo=tag)
+    content = (tmp_path / "x.tif").read_bytes()
+    ((number, value),) = tag.items()
+    # The writer may ignore the given value, so change it in the file: id, SHORT, count 1.
+    entry = number.to_bytes(2, "little") + b"\3\0\1\0\0\0"
+    place = content.index(entry) + len(entry)
+    changed = content[:place] + value.to_bytes(2, "little") + content[place + 2 :]
+    (tmp_path / "x.tif").write_bytes(changed)
+    with pytest.raises(InputError, match="on an unknown scale"):
+        decode_photo(tmp_path / "x.tif", 16)
+
+
+@pytest.mark.parametrize("profile", [b"junk", None, "sRGB", "LAB"])
+def test_colors_stay_without_a_usable_profile(tmp_path, profile):
+    if isinstance(profile, str):
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile(profile)).tobytes()
+    rgb = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(rgb).save(tmp_path / "x.png", icc_profile=profile)
+    np.testing.assert_array_equal(decode_photo(tmp_path / "x.png", 16), rgb)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (17, 16)])
+def test_photographs_of_any_shape_are_read(tmp_path, size):
+    path = save(tmp_path / "x.png", "RGB", size, GREEN)
+    assert (decode_photo(path, 16) == GREEN).all()

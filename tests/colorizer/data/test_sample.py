@@ -1,0 +1,62 @@
+from itertools import combinations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colorizer.data.sample import BANDS, SampleParams, cut_tiles
+
+
+def marked_photo(height: int, width: int) -> np.ndarray:
+    """An image whose first two channels are each pixel's column and row."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([columns, rows, 0 * rows], axis=-1).astype(np.uint8)
+
+
+PARAMS = st.builds(
+    SampleParams,
+    tile_size=st.just(16),
+    scales=st.integers(1, 3),
+    largest_scale=st.floats(1, 4),
+    step=st.floats(0.2, 1),
+)
+
+
+@given(st.integers(20, 120), st.integers(40, 250), PARAMS)
+def test_no_pixel_of_one_split_is_in_another(height, width, params):
+    used = {}
+    for split in BANDS:
+        used[split] = np.zeros((height, width), bool)
+        for tile in cut_tiles(marked_photo(height, width), split, params):
+            bottom, right = tile.top + tile.crop_size, tile.left + tile.crop_size
+            assert bottom <= height
+            assert right <= width
+            used[split][tile.top : bottom, tile.left : right] = True
+    for one, other in combinations(used.values(), 2):
+        assert not (one & other).any()
+
+
+@given(PARAMS)
+def test_a_tile_shows_the_crop_at_its_coordinates(params):
+    for tile in cut_tiles(marked_photo(60, 240), "train", params):
+        assert tile.rgb.shape == (16, 16, 3)
+        middle = tile.rgb[4:-4, 4:-4].reshape(-1, 3).mean(axis=0)
+        center = (tile.crop_size - 1) / 2
+        np.testing.assert_allclose(middle[:2], [tile.left + center, tile.top + center], atol=1)
+
+
+def test_tiles_that_are_not_resized_keep_their_pixels():
+    photo = marked_photo(64, 128)
+    params = SampleParams(tile_size=16, scales=1, largest_scale=1.0, step=1.0)
+    tiles = list(cut_tiles(photo, "train", params))
+    assert len(tiles) == 16
+    for tile in tiles:
+        expected = photo[tile.top : tile.top + 16, tile.left : tile.left + 16]
+        np.testing.assert_array_equal(tile.rgb, expected)
+
+
+def test_a_scale_that_does_not_fit_gives_no_tile():
+    params = SampleParams(tile_size=16, scales=3, largest_scale=2.5, step=1.0)
+    photo = marked_photo(100, 100)
+    sizes = [{tile.crop_size for tile in cut_tiles(photo, split, params)} for split in BANDS]
+    assert sizes == [{16, 28, 40}, {16}, {16}]

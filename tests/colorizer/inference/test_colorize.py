@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from colorizer.data.color import luma
+from colorizer.inference import colorize as colorize_module
+from colorizer.inference.colorize import colorize, reduce_photo, with_luma
+from colorizer.models.colorizer import Colorizer
+from colorizer.models.config import ModelParams
+from tests.conftest import UNET_WITH_BINS, small_params
+
+IMAGE_SIZE = (16, 16)
+
+
+def build(**changes: object) -> Colorizer:
+    torch.manual_seed(3)
+    return Colorizer(ModelParams(**small_params()["model"] | changes), 12)
+
+
+def pointwise(weight: tuple[float, float], bias: tuple[float, float]) -> Colorizer:
+    """A network that predicts chroma = weight * gray + bias at each pixel."""
+    network = build(color_space="ycbcr", conv_layers=1, kernel_size=1)
+    state = {
+        "body.0.weight": torch.tensor(weight).reshape(2, 1, 1, 1),
+        "body.0.bias": torch.tensor(bias),
+    }
+    network.load_state_dict(state)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("size", "reduced"),
+    [
+        ((40, 60), (16, 24)),
+        ((60, 40), (24, 16)),
+        ((8, 8), (16, 16)),
+        ((1000, 1000), (16, 16)),
+        ((10, 4000), (1, 64)),  # not 16 x 6400
+        ((1, 1), (16, 16)),
+    ],
+)
+def test_a_photograph_is_reduced_to_the_size_of_the_training_images(size, reduced):
+    assert reduce_photo(np.zeros(size, np.uint8), IMAGE_SIZE).shape == (1, *reduced)
+
+
+def test_an_image_of_the_training_size_keeps_its_pixels():
+    gray = np.random.default_rng(1).integers(0, 256, IMAGE_SIZE, dtype=np.uint8)
+    np.testing.assert_array_equal(reduce_photo(gray, IMAGE_SIZE)[0], gray)
+
+
+@given(
+    st.sampled_from([{}, {"color_space": "lab"}, UNET_WITH_BINS]),
+    st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    st.integers(0, 99),
+)
+def test_the_luma_of_a_photograph_is_kept(changes, size, seed):
+    gray = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
+    rgb = colorize(build(**changes), gray, IMAGE_SIZE)
+    assert rgb.shape == (*size, 3)
+    assert np.abs(luma(rgb).astype(int) - gray).max() <= 1  # each channel is rounded
+
+
+@given(st.lists(st.floats(-2, 2, width=32), min_size=2, max_size=2), st.floats(-1, 1, width=32))
+def test_chroma_is_reduced_where_rgb_would_leave_its_range(chroma, gray):
+    rgb = with_luma(torch.tensor(chroma).reshape(1, 2, 1, 1), torch.full((1, 1, 1, 1), gray))
+    red, green, blue = rgb.flatten().tolist()
+    assert max(map(abs, (red, green, blue))) <= 1 + 1e-5
+    assert 0.299 * red + 0.587 * green + 0.114 * blue == pytest.approx(gray, abs=1e-5)
+    assert (blue - gray) * chroma[0] >= -1e-5  # the hue is kept
+    assert (red - gray) * chroma[1] >= -1e-5
+
+
+def test_predicted_chroma_gives_the_colors_that_jpeg_defines():
+    gray = np.tile(np.linspace(90, 160, 50).astype(np.uint8), (40, 1))
+    rgb = colorize(pointwise((0, 0), (0.2, -0.3)), gray, IMAGE_SIZE)
+    planes = [gray, np.full_like(gray, 128 + 0.2 * 127.5), np.full_like(gray, 128 - 0.3 * 127.5)]
+    jpeg = Image.merge("YCbCr", [Image.fromarray(plane) for plane in planes]).convert("RGB")
+    assert np.abs(rgb.astype(int) - np.asarray(jpeg)).max() <= 2
+
+
+def test_colors_follow_the_edges_of_luma():
+    gray = np.full((320, 320), 80, np.uint8)
+    gray[:, 161:] = 180  # 20 pixels are reduced to one: plain upsampling would blend colors as far
+    rgb = colorize(pointwise((0.5, -0.5), (0, 0)), gray, IMAGE_SIZE).astype(int)
+    left, right = rgb[160, 20], rgb[160, 300]
+    contrast = np.abs(left - right).max()
+    assert contrast > 50
+    beside = slice(158, 161), slice(161, 164)
+    for columns, color in zip(beside, (left, right), strict=True):
+        assert np.abs(rgb[100:200, columns] - color).max() < contrast / 5
+
+
+def test_strips_meet_without_a_seam(monkeypatch):
+    gray = np.random.default_rng(2).integers(0, 256, (50, 30), dtype=np.uint8)
+    whole = colorize(build(**UNET_WITH_BINS), gray, IMAGE_SIZE)
+    monkeypatch.setattr(colorize_module, "STRIP_HEIGHT", 7)
+    strips = colorize(build(**UNET_WITH_BINS), gray, IMAGE_SIZE)
+    assert np.abs(strips.astype(int) - whole).max() <= 1

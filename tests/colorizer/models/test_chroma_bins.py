@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from colorizer.models.chroma_bins import bin_probabilities, decode_chroma
+
+BINS = 9  # centers at -1, -0.75, ..., 1
+MARGIN = 12
+# Half the width of the window in Cb and in Cr, with which blue and red change by the margin.
+HALF_WINDOW = {"Cb": MARGIN / 127.5 / 1.772, "Cr": MARGIN / 127.5 / 1.402}
+
+
+def one_pixel(probabilities: list[float]) -> torch.Tensor:
+    """Probabilities of one pixel, the same for Cb and Cr, by way of their logits."""
+    logits = torch.tensor(probabilities * 2).clamp(min=1e-30).log()
+    return bin_probabilities(logits.view(1, 2 * len(probabilities), 1, 1))
+
+
+@pytest.mark.parametrize("chroma_range", [1.0, 0.25])
+@pytest.mark.parametrize("certain", range(BINS))
+def test_a_certain_bin_is_decoded_to_its_center(certain, chroma_range):
+    probabilities = one_pixel([float(number == certain) for number in range(BINS)])
+    chroma = decode_chroma(probabilities, chroma_range, MARGIN).flatten()
+    assert chroma.tolist() == pytest.approx([(-1 + certain / 4) * chroma_range] * 2)
+
+
+def test_a_mode_that_fits_in_the_window_beats_a_higher_peak():
+    bins = 101  # 0.02 apart; half a window is 2.7 bins of Cb and 3.4 of Cr
+    probabilities = [0.0] * bins
+    probabilities[10] = 0.4
+    probabilities[60:63] = [0.2, 0.2, 0.2]
+    chroma = decode_chroma(one_pixel(probabilities), 1.0, MARGIN).flatten()
+    assert chroma.tolist() == pytest.approx([-1 + 61 * 0.02] * 2, abs=1e-6)
+
+
+def test_a_wider_margin_prefers_a_wider_mode():
+    """Half a window is margin / 127.5 / 1.772 / 0.02 bins of Cb, margin / 127.5 / 1.402 of Cr.
+
+    With a margin of 6 it is 1.33 and 1.68 bins. Around bin 61 it covers bins 60..62 entirely (half
+    a window and half a bin are at least 1.5 bins) and no bin that is 4 away, so that it has 0.15;
+    the peak at bin 10 has 0.4. With a margin of 24 it is 5.3 and 6.7 bins, covers bins 57..65
+    entirely, and has 0.15 * 4 = 0.6.
+    """
+    probabilities = [0.0] * 101
+    probabilities[10] = 0.4
+    for number in (57, 61, 65):
+        probabilities[number] = 0.15
+    probabilities[59] = probabilities[63] = 0.075
+    narrow, wide = (decode_chroma(one_pixel(probabilities), 1.0, margin) for margin in (6, 24))
+    assert narrow.flatten().tolist() == pytest.approx([-1 + 10 * 0.02] * 2, abs=1e-6)
+    assert wide.flatten().tolist() == pytest.approx([-1 + 61 * 0.02] * 2, abs=1e-6)
+
+
+@given(
+    arrays(np.float32, (1, 2 * 41, 2, 2), elements=st.floats(-3, 3, width=32)),
+    st.sampled_from([1.0, 0.6]),
+    st.sampled_from([MARGIN, 3, 40]),
+)
+def test_no_window_of_bins_has_more_probability(logits, chroma_range, margin):
+    chroma = decode_chroma(bin_probabilities(torch.from_numpy(logits)), chroma_range, margin)
+    centers = np.linspace(-chroma_range, chroma_range, 41)
+    bin_width = chroma_range / 20
+    for channel, half_window in enumerate(HALF_WINDOW.values()):
+        weights = np.exp(logits[0, channel * 41 :][:41].astype(np.float64))
+        # For the window around each center, the share of every bin that it covers.
+        inside = half_window * margin / MARGIN + bin_width / 2 - np.abs(centers[:, None] - centers)
+        coverage = (inside / bin_width).clip(0, 1)
+        masses = np.einsum("cb,bhw->chw", coverage, weights)
+        means = np.einsum("cb,b,bhw->chw", coverage, centers, weights) / masses
+        best = masses > masses.max(axis=0) * (1 - 1e-4)
+        off = np.abs(means - chroma[0, channel].numpy())
+        assert np.where(best, off, np.inf).min(axis=0).max() < 1e-4

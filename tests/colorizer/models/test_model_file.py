@@ -1,0 +1,195 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+
+from colorizer.errors import InputError
+from colorizer.models.colorizer import Colorizer
+from colorizer.models.config import ModelParams
+from colorizer.models.model_file import load_network, read_image_size, save_network
+from tests.colorizer.models.conftest import BASELINE, MARGIN, UNET, build
+
+
+def write(path: Path, weights: dict[str, torch.Tensor], **facts: Any) -> None:
+    """A model file with any metadata."""
+    save_file(weights, path, metadata={"colorizer": json.dumps(facts)})
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "network": st.sampled_from(["plain", "unet"]),
+            "color_space": st.sampled_from(["rgb", "lab", "ycbcr"]),
+            "conv_layers": st.integers(1, 4),
+            "kernels": st.integers(1, 9),
+            "kernel_size": st.sampled_from([1, 3, 5]),
+            "batch_norm": st.booleans(),
+            "tanh": st.booleans(),
+        }
+    ).map(lambda changes: ModelParams(**BASELINE | changes))
+)
+def test_a_network_round_trips_through_its_file(tmp_path_factory, params):
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    network = Colorizer(params, MARGIN).eval()
+    save_network(path, network, (64, 80))
+    loaded = load_network(path).eval()
+    assert loaded.params == params
+    assert read_image_size(path) == (64, 80)
+    gray = torch.rand(1, 1, 6, 6)
+    torch.testing.assert_close(loaded(gray), network(gray), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("margin", [1, 30, 255])
+def test_the_margin_round_trips_through_the_file(tmp_path, margin):
+    path = tmp_path / "model.safetensors"
+    params = ModelParams(**BASELINE | UNET | {"chroma_bins": 33, "chroma_range": 0.8})
+    network = Colorizer(params, margin).eval()
+    save_network(path, network, (80, 80))
+    loaded = load_network(path).eval()
+    assert loaded.margin == margin
+    gray = torch.rand(2, 1, 16, 24) * 2 - 1
+    torch.testing.assert_close(loaded(gray), network(gray), rtol=0, atol=0)
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path):
+    written = set()
+    for _ in range(9):  # an arbitrary order may be the same by chance
+        torch.manual_seed(1)
+        save_network(tmp_path / "model", build(conv_layers=4, batch_norm=True), (80, 80))
+        written.add((tmp_path / "model").read_bytes())
+    assert len(written) == 1
+
+
+def test_a_missing_and_a_broken_file_are_input_errors(tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(InputError, match=r"model\.safetensors: cannot be read as a model"):
+        load_network(path)
+    save_network(path, build(), (80, 80))
+    whole = path.read_bytes()
+    for broken in (b"", b"text", whole[:-1], whole[:50]):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match=r"model\.safetensors: cannot be read as a model"):
+            load_network(path)
+
+
+def test_a_file_of_another_kind_is_an_input_error(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match="has no network configuration"):
+        load_network(path)
+    save_network(path, build(), (80, 80))
+    weights = load_file(path)
+    write(path, weights, model=BASELINE | {"kernels": 9}, image_size=[80, 80])
+    with pytest.raises(InputError, match="the weights do not fit"):
+        load_network(path)
+    write(path, weights, model=BASELINE | {"kernels": -1}, image_size=[80, 80])
+    with pytest.raises(InputError, match=r"model\.kernels is -1"):
+        load_network(path)
+    for size in (None, 80, "80", [0, 80], [8]):
+        write(path, weights, model=BASELINE, image_size=size)
+        with pytest.raises(InputError, match="does not say what size of images"):
+            read_image_size(path)
+    for others in ({}, {"model": 3}):
+        write(path, weights, **others)
+        with pytest.raises(InputError, match="has no network configuration"):
+            load_network(path)
+
+
+@pytest.mark.parametrize("margin", [0, -1, 256, 12.0, "12", True, None, [12], float("nan")])
+def test_a_margin_that_is_not_a_number_of_levels_is_an_input_error(tmp_path, margin):
+    path = tmp_path / "model.safetensors"
+    write(path, build().state_dict(), model=BASELINE, margin=margin, image_size=[80, 80])
+    for read in (load_network, read_image_size):
+        with pytest.raises(InputError, match="has no network configuration"):
+            read(path)
+
+
+# The configuration of a network with the names in files of earlier versions, and its new names.
+OLD_UNET = {
+    "network": "unet",
+    "color_space": "ycbcr",
+    "conv_layers": 2,
+    "kernels": 4,
+    "kernel_size": 3,
+    "batch_norm": True,
+    "running_averages": True,
+    "tanh": False,
+    "dropout": 0.0,
+    "halvings": 2,
+    "doublings": 1,
+    "squares": 2,
+    "positions": True,
+    "bins": 33,
+    "reach": 0.8,
+}
+NEW_UNET = {
+    "network": "unet",
+    "color_space": "ycbcr",
+    "conv_layers": 2,
+    "kernels": 4,
+    "kernel_size": 3,
+    "batch_norm": True,
+    "track_running_stats": True,
+    "tanh": False,
+    "dropout": 0.0,
+    "depth": 2,
+    "patch_size": 2,
+    "output_stride": 4,
+    "coord_channels": True,
+    "chroma_bins": 33,
+    "chroma_range": 0.8,
+}
+# Modules that were renamed: the new prefix of their weights and the old one.
+RENAMED_MODULES = {
+    "body.stem.": "body.enter.",
+    "body.reduce.": "body.narrow.",
+    "body.head.": "body.leave.",
+}
+
+
+def with_old_names(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    old_weights = {}
+    for name, tensor in weights.items():
+        module = next((new for new in RENAMED_MODULES if name.startswith(new)), "")
+        old_weights[RENAMED_MODULES.get(module, "") + name.removeprefix(module)] = tensor
+    return old_weights
+
+
+def test_a_file_of_an_earlier_version_gives_the_same_network(tmp_path):
+    path = tmp_path / "model.safetensors"
+    params = ModelParams(**NEW_UNET)
+    torch.manual_seed(2)
+    network = Colorizer(params, MARGIN)
+    network(torch.rand(2, 1, 16, 24) * 2 - 1)  # running statistics other than the initial ones
+    network.eval()
+    weights = with_old_names(network.state_dict())
+    for prefix in RENAMED_MODULES.values():
+        assert any(name.startswith(prefix) for name in weights)
+    assert not any(name.startswith(prefix) for name in weights for prefix in RENAMED_MODULES)
+    write(path, weights, model=OLD_UNET, learnt_size=[16, 24])
+
+    loaded = load_network(path).eval()
+    assert loaded.params == params
+    assert loaded.margin == 12
+    assert read_image_size(path) == (16, 24)
+    gray = torch.rand(3, 1, 16, 24) * 2 - 1
+    assert torch.equal(loaded(gray), network(gray))
+    assert loaded(gray).std() > 0
+
+
+def test_a_plain_network_of_an_earlier_version_gives_the_same_network(tmp_path):
+    path = tmp_path / "model.safetensors"
+    network = build(batch_norm=True).eval()
+    neutral = {"halvings": 0, "doublings": 0, "squares": 1, "positions": False}
+    bins = {"bins": 0, "reach": 1.0}
+    old = OLD_UNET | {"network": "plain", "color_space": "rgb", "kernels": 8} | neutral | bins
+    write(path, network.state_dict(), model=old, learnt_size=[80, 80])
+    loaded = load_network(path).eval()
+    assert loaded.params == network.params
+    gray = torch.rand(1, 1, 9, 7) * 2 - 1
+    assert torch.equal(loaded(gray), network(gray))

@@ -1,0 +1,59 @@
+import pytest
+import torch
+
+from tests.colorizer.models.conftest import build, count_weights
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (9 * 8 + 8) + (9 * 8 * 3 + 3)),
+        ({"kernels": 16}, (9 * 16 + 16) + (9 * 16 * 3 + 3)),
+        ({"conv_layers": 1}, 9 * 3 + 3),
+        ({"conv_layers": 1, "kernels": 100, "batch_norm": True}, 9 * 3 + 3),
+        ({"conv_layers": 4, "kernels": 4}, (9 * 4 + 4) + 2 * (9 * 4 * 4 + 4) + (9 * 4 * 3 + 3)),
+        ({"kernel_size": 5, "batch_norm": True}, (25 * 8 + 8) + 2 * 8 + (25 * 8 * 3 + 3)),
+    ],
+)
+def test_number_of_weights_by_hand(changes, expected):
+    assert count_weights(build(**changes)) == expected
+
+
+def test_computes_the_network_of_the_report():
+    network = build(kernels=5)
+    gray = torch.rand(2, 1, 7, 9) * 2 - 1
+    first, last = network.body[0], network.body[-1]
+    hidden = torch.nn.functional.conv2d(gray, first.weight, first.bias, padding=1).relu()
+    expected = torch.nn.functional.conv2d(hidden, last.weight, last.bias, padding=1)
+    torch.testing.assert_close(network(gray), expected)
+
+
+@pytest.mark.parametrize("conv_layers", [1, 2, 4])
+def test_the_receptive_field_grows_by_one_pixel_per_layer(conv_layers):
+    network = build(conv_layers=conv_layers)
+    gray = torch.zeros(1, 1, 21, 21, requires_grad=True)
+    network(gray + torch.rand(gray.shape))[0, :, 10, 10].sum().backward()
+    rows, columns = gray.grad[0, 0].nonzero(as_tuple=True)
+    assert max(abs(rows - 10)) <= conv_layers
+    assert max(abs(columns - 10)) <= conv_layers
+
+
+def test_batch_norm_follows_every_convolution_but_the_last():
+    body = build(conv_layers=3, batch_norm=True, tanh=True).body
+    block = ["SameConv2d", "BatchNorm2d", "ReLU"]
+    expected = [*block, *block, "SameConv2d", "Tanh"]
+    assert [type(layer).__name__ for layer in body] == expected
+
+
+def test_tanh_keeps_predictions_in_range():
+    gray = torch.randn(1, 1, 8, 8) * 1000
+    assert build(tanh=True)(gray).abs().max() <= 1
+    assert build()(gray).abs().max() > 1
+
+
+def test_dropout_drops_channels_in_training_mode_only():
+    network = build(dropout=0.5, kernels=64)
+    gray = torch.rand(1, 1, 8, 8)
+    assert not torch.equal(network(gray), network(gray))
+    network.eval()
+    assert torch.equal(network(gray), network(gray))

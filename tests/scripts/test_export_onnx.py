@@ -1,0 +1,80 @@
+"""The network predicts the same in onnxruntime as in PyTorch."""
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from colorizer.models.colorizer import Colorizer
+from colorizer.models.config import ModelParams
+from colorizer.models.model_file import save_network
+from scripts import export_onnx
+from tests.conftest import UNET_WITH_BINS, small_params
+
+SIZES = [(2, 80, 80), (1, 97, 130)]  # the second has to be padded to a multiple of the patches
+
+
+def network_with_statistics(**changes: object) -> Colorizer:
+    """A network whose batch norm has running statistics, so that it is not the identity."""
+    torch.manual_seed(6)
+    network = Colorizer(ModelParams(**small_params()["model"] | changes), 12)
+    for _ in range(20):
+        network(torch.rand(4, 1, 16, 16) * 2 - 1)
+    return network.eval()
+
+
+def predictions(network: Colorizer, path: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rgb in PyTorch and in onnxruntime."""
+    session = onnxruntime.InferenceSession(path)
+    for n, height, width in SIZES:
+        gray = torch.rand(n, 1, height, width) * 2 - 1
+        with torch.inference_mode():
+            rgb = network(gray).numpy()
+        yield rgb, session.run(["rgb"], {"gray": gray.numpy()})[0]
+
+
+@pytest.fixture
+def exported(tmp_path, monkeypatch):
+    def export(network: Colorizer) -> str:
+        model, onnx = tmp_path / "model.safetensors", tmp_path / "model.onnx"
+        save_network(model, network, (16, 24))
+        monkeypatch.setattr(sys, "argv", ["export_onnx", str(model), str(onnx)])
+        export_onnx.main()
+        return str(onnx)
+
+    return export
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"conv_layers": 4, "batch_norm": True, "tanh": True},
+        {"color_space": "lab"},
+        UNET_WITH_BINS | {"chroma_bins": 0, "chroma_range": 1.0},
+        UNET_WITH_BINS | {"chroma_bins": 0, "chroma_range": 1.0, "depth": 3, "patch_size": 1},
+    ],
+)
+def test_rgb_of_any_size_is_the_same(exported, changes):
+    network = network_with_statistics(**changes)
+    for expected, actual in predictions(network, exported(network)):
+        assert actual.shape == expected.shape
+        assert np.abs(actual - expected).max() < 1e-4
+
+
+def test_chroma_bins_decode_the_same_unless_two_windows_have_the_same_probability(exported):
+    network = network_with_statistics(**UNET_WITH_BINS)
+    with torch.no_grad():
+        network.body.head.weight *= 100  # as confident as a trained one
+    for expected, actual in predictions(network, exported(network)):
+        assert (np.abs(actual - expected) < 1e-4).mean() > 0.999
+
+
+def test_the_file_holds_the_configuration(exported):
+    network = network_with_statistics()
+    metadata = onnxruntime.InferenceSession(exported(network)).get_modelmeta()
+    assert ModelParams.model_validate_json(metadata.custom_metadata_map["model"]) == network.params
+    assert metadata.custom_metadata_map["image_size"] == "[16, 24]"
