@@ -217,9 +217,9 @@ def run(start: Callable[..., subprocess.Popen[str]]) -> Run:
 
     def command(*words: str, succeeds: bool = True) -> subprocess.CompletedProcess[str]:
         process = start(*words)
-        said, complained = process.communicate(timeout=600)
-        assert (process.returncode == 0) == succeeds, said + complained
-        return subprocess.CompletedProcess(words, process.returncode, said, complained)
+        printed, errors = process.communicate(timeout=600)
+        assert (process.returncode == 0) == succeeds, printed + errors
+        return subprocess.CompletedProcess(words, process.returncode, printed, errors)
 
     return command
 

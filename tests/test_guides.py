@@ -33,11 +33,11 @@ def walked(built: Path, run: Run) -> dict[str, str]:
     run("git", "init", "--quiet", "--bare", "../hub.git")
     run("git", "remote", "add", "origin", "../hub.git")
     run("git", "push", "--quiet", "origin", "HEAD")
-    said = {
+    printed = {
         script.split("\n")[0]: bash(run, script)
         for script in blocks("from-experiment-to-commit.md")
     }
-    return {" ".join(first.split()[:3]): text for first, text in said.items()}
+    return {" ".join(first.split()[:3]): text for first, text in printed.items()}
 
 
 def test_an_experiment_becomes_a_commit(walked, run):
@@ -54,11 +54,11 @@ def test_an_experiment_becomes_a_commit(walked, run):
 
 @pytest.mark.usefixtures("walked")
 def test_ci_tells_how_a_commit_differs_from_another(run):
-    said = run(".ci/summary", "kernels-16~1").stdout
-    assert re.search(r"\| model\.kernels +\| 4 +\| 16 +\|", said)
-    assert re.search(r"\| margin_error +\| [\d.]+ +\| [\d.]+ +\|", said)
-    assert said.count("```mermaid\nxychart-beta") == 2
-    assert len(re.findall(r"^  line \[[\d., ]+\]$", said, re.MULTILINE)) == 4
+    printed = run(".ci/summary", "kernels-16~1").stdout
+    assert re.search(r"\| model\.kernels +\| 4 +\| 16 +\|", printed)
+    assert re.search(r"\| margin_error +\| [\d.]+ +\| [\d.]+ +\|", printed)
+    assert printed.count("```mermaid\nxychart-beta") == 2
+    assert len(re.findall(r"^  line \[[\d., ]+\]$", printed, re.MULTILINE)) == 4
     assert run(".ci/summary", "HEAD").stdout.count("As in HEAD.") == 2
 
 
@@ -67,9 +67,9 @@ def test_somebody_else_has_the_same_without_running_anything(built, run):
     shutil.rmtree(built.parent / "elsewhere", ignore_errors=True)
     run("git", "clone", "--quiet", "../hub.git", "../elsewhere")
     (script,) = blocks("from-experiment-to-commit.md", "elsewhere")
-    said = bash(run, f"cd ../elsewhere\n{script}")
-    assert "Data and pipelines are up to date." in said
-    assert "Running stage" not in said
+    printed = bash(run, f"cd ../elsewhere\n{script}")
+    assert "Data and pipelines are up to date." in printed
+    assert "Running stage" not in printed
     assert metrics(built.parent / "elsewhere") == metrics(built)
     model = "models/colorizer.safetensors"
     assert (built.parent / "elsewhere" / model).read_bytes() == (built / model).read_bytes()
@@ -94,10 +94,10 @@ def test_own_photographs_are_learnt_from(own, built, run):
 @pytest.mark.usefixtures("own")
 def test_what_goes_wrong_is_said_as_the_guide_says(built, run):
     raw, away = built / "data/raw/mine", built / "away"
-    said = []
+    printed = []
 
     def try_in_vain(*words: str) -> None:
-        said.append(run(*words, succeeds=False).stderr)
+        printed.append(run(*words, succeeds=False).stderr)
 
     (raw / "train").rename(away)
     try_in_vain("dvc", "repro", "prepare")
@@ -125,7 +125,7 @@ def test_what_goes_wrong_is_said_as_the_guide_says(built, run):
     )
     *stated, diverged = messages
     assert diverged == "diverged` is 1 in `metrics/train.json"
-    for message, output in zip(stated, said, strict=True):
+    for message, output in zip(stated, printed, strict=True):
         assert message in output
 
 

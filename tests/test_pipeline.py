@@ -52,9 +52,9 @@ def test_every_file_is_tracked_or_ignored_and_generated_ones_are_ignored(run):
 
 @pytest.mark.usefixtures("built")
 def test_a_second_repro_runs_nothing(run):
-    said = run("dvc", "repro").stdout
-    assert "Running stage" not in said
-    assert "up to date" in said
+    printed = run("dvc", "repro").stdout
+    assert "Running stage" not in printed
+    assert "up to date" in printed
 
 
 def test_a_forced_repro_in_another_environment_gives_the_same_bytes(built, run):
@@ -152,9 +152,9 @@ def test_verify_finds_a_planted_difference(run):
 
 def test_one_variant_can_be_compared(built, run):
     before = metrics(built, "evaluate")["margin_error"]
-    said = run("dvc", "exp", "run", "-S", "model.kernels=16", "-S", "train.epochs=2").stdout
-    assert "Running stage 'train'" in said
-    assert "Running stage 'prepare'" not in said
+    printed = run("dvc", "exp", "run", "-S", "model.kernels=16", "-S", "train.epochs=2").stdout
+    assert "Running stage 'train'" in printed
+    assert "Running stage 'prepare'" not in printed
     changes = json.loads(run("dvc", "metrics", "diff", "--json").stdout)
     change = changes["metrics/evaluate.json"]["margin_error"]
     assert change["old"] == before

@@ -61,7 +61,7 @@ class ModelParams(Section):
         depth, patch_size = info.data.get("depth"), info.data.get("patch_size")
         if depth is None or patch_size is None:  # they are refused themselves
             return value
-        strides = [patch_size * 2**halvings for halvings in range(depth + 1)]
+        strides = [patch_size * 2**level for level in range(depth + 1)]
         if value not in strides:
             raise ValueError(
                 f"depth is {depth} and patch_size is {patch_size}; "

@@ -219,10 +219,10 @@ PARAMS = [
 @pytest.mark.parametrize(("text", "message"), PARAMS)
 def test_a_bad_params_file(built, fails, text, message):
     Path("params.yaml").write_text(text)
-    said = fails("prepare", *prepare_paths(built))
-    assert said.startswith("error: params.yaml: ")
-    assert message in said
-    assert "\n" not in said
+    printed = fails("prepare", *prepare_paths(built))
+    assert printed.startswith("error: params.yaml: ")
+    assert message in printed
+    assert "\n" not in printed
 
 
 VALUES = [
@@ -264,9 +264,9 @@ def test_a_bad_value(built, params, fails, stage, section, key, value, message):
     params[section][key] = value
     YAML().dump(params, Path("params.yaml"))
     paths = prepare_paths(built) if stage == "prepare" else PATHS[stage]
-    said = fails(stage, *paths)
-    assert said.startswith(f"error: params.yaml: {section}.{key} is ")
-    assert message in said
+    printed = fails(stage, *paths)
+    assert printed.startswith(f"error: params.yaml: {section}.{key} is ")
+    assert message in printed
 
 
 def save_pickled(path: Path) -> None:
@@ -318,17 +318,17 @@ ARRAYS = {
 def test_a_bad_prepared_array(fails, stage, array, kind):
     damage, message = ARRAYS[kind]
     damage(Path(array))
-    said = fails(stage, *PATHS[stage])
-    assert message in said
-    assert "\n" not in said
+    printed = fails(stage, *PATHS[stage])
+    assert message in printed
+    assert "\n" not in printed
 
 
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"\xff")])
 def test_bad_names(fails, damage):
     damage(Path(TEST, "names.txt"))
-    said = fails("predict_test", *PATHS["predict_test"])
-    assert said.startswith(f"error: {TEST}/names.txt: cannot be read")
+    printed = fails("predict_test", *PATHS["predict_test"])
+    assert printed.startswith(f"error: {TEST}/names.txt: cannot be read")
 
 
 def with_another_configuration(path: Path) -> None:
@@ -377,10 +377,10 @@ MODELS = {
 def test_a_bad_model(fails, stage, kind):
     damage, message = MODELS[kind]
     damage(Path(MODEL))
-    said = fails(stage, *PATHS[stage])
-    assert said.startswith(f"error: {MODEL}: ")
-    assert message in said
-    assert "\n" not in said
+    printed = fails(stage, *PATHS[stage])
+    assert printed.startswith(f"error: {MODEL}: ")
+    assert message in printed
+    assert "\n" not in printed
 
 
 @pytest.mark.usefixtures("built")
@@ -411,9 +411,9 @@ PLOT_INPUTS = [
 @pytest.mark.parametrize(("path", "text"), PLOT_INPUTS)
 def test_a_bad_input_of_the_plot_stage(fails, path, text):
     Path(path).write_text(text)
-    said = fails("plot", *PATHS["plot"])
-    assert said.startswith(f"error: {path}: ")
-    assert "\n" not in said
+    printed = fails("plot", *PATHS["plot"])
+    assert printed.startswith(f"error: {path}: ")
+    assert "\n" not in printed
 
 
 @pytest.mark.usefixtures("built")
@@ -421,8 +421,8 @@ def test_a_bad_input_of_the_plot_stage(fails, path, text):
 @pytest.mark.parametrize("change", [lambda a: a[:-1], lambda a: a[:, 1:], np.float32])
 def test_predictions_with_another_shape_or_dtype(fails, path, change):
     np.save(path, change(np.load(path)))
-    said = fails("plot", *PATHS["plot"])
-    assert said.startswith(f"error: {path}: holds ")
+    printed = fails("plot", *PATHS["plot"])
+    assert printed.startswith(f"error: {path}: holds ")
 
 
 @pytest.mark.usefixtures("built")
@@ -435,8 +435,8 @@ def test_an_empty_split(fails):
 
 def test_a_pipe_is_not_read(built, fails):
     os.mkfifo(built / "val/images/pipe.jpg")
-    said = fails("prepare", *prepare_paths(built))
-    assert "pipe.jpg: is not a file; fix or remove it" in said
+    printed = fails("prepare", *prepare_paths(built))
+    assert "pipe.jpg: is not a file; fix or remove it" in printed
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])

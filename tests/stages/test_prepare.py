@@ -25,9 +25,9 @@ def test_writes_the_photographs_in_the_order_of_their_names(prepare, raw, capsys
             with Image.open(raw / name) as image:
                 np.testing.assert_array_equal(prepared.rgb[row], image.convert("RGB"))
                 np.testing.assert_array_equal(prepared.gray[row], image.convert("L"))
-    said = capsys.readouterr().out
-    assert "train: 12 photographs of 16x16 pixels, 0.0% gray" in said
-    assert "test: 4 photographs of 16x16 pixels, 100.0% gray" in said
+    printed = capsys.readouterr().out
+    assert "train: 12 photographs of 16x16 pixels, 0.0% gray" in printed
+    assert "test: 4 photographs of 16x16 pixels, 100.0% gray" in printed
 
 
 def test_bytes_do_not_depend_on_the_number_of_processes(prepare, raw, params, monkeypatch):

@@ -98,17 +98,17 @@ def test_a_diverged_run_is_reported(run, params, capsys):
 
 
 @pytest.mark.parametrize(
-    ("model", "loss", "said"),
+    ("model", "loss", "printed"),
     [
         (UNET_WITH_BINS, "margin", "train.loss is margin and model.chroma_bins is 33"),
         ({}, "cross_entropy", "train.loss is cross_entropy and model.chroma_bins is 0"),
     ],
 )
-def test_the_loss_must_fit_the_output_of_the_network(run_stage, params, model, loss, said):
+def test_the_loss_must_fit_the_output_of_the_network(run_stage, params, model, loss, printed):
     params["model"] |= model
     params["train"]["loss"] = loss
     expected = (
-        rf"params\.yaml: {said}; cross_entropy should go with chroma_bins 2 or more, "
+        rf"params\.yaml: {printed}; cross_entropy should go with chroma_bins 2 or more, "
         "another loss with 0"
     )
     with pytest.raises(InputError, match=expected):
