@@ -9,6 +9,7 @@ import matplotlib
 from colorizer.figures import write_png
 from colorizer.files import atomic_write, write_text
 from colorizer.markdown import table
+from experiments.reporting.ablation_tables import ABLATION_FILE
 from experiments.reporting.comparisons import QUESTIONS, answer
 from experiments.reporting.figures import CHARTS, figures
 from experiments.reporting.published import compare_with_published, published_cells
@@ -28,7 +29,7 @@ from experiments.runs.rechecks import last_recheck
 from experiments.runs.results import RUNS_FILE, Row, Tables, read_rows
 from experiments.runs.sweeps import Run
 
-REPORT_FILE, ABLATION_FILE = "report.md", "ablation.md"
+REPORT_FILE = "report.md"
 PUBLISHED_FILE = Path("experiments/published.csv")
 PUBLISHED_DATA = "faces"  # what the report trained on
 DPI = 100

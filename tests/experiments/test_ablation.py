@@ -10,7 +10,9 @@ from ruamel.yaml import YAML
 from colorizer.device import available_device, processor_name
 from colorizer.errors import InputError
 from experiments import ablation
-from experiments.ablation import COLUMNS, METRICS, TrainingRun, hold_out, tables
+from experiments.ablation import COLUMNS, METRICS, TrainingRun, hold_out
+from experiments.reporting import ablation_tables
+from experiments.reporting.ablation_tables import tables
 from experiments.runs.identity import code_digest
 from experiments.runs.results import Row, read_rows, write_rows
 from tests.conftest import REPOSITORY
@@ -60,7 +62,8 @@ def place(params, tmp_path, monkeypatch) -> Path:
     git("init", "-q")
     git("add", "colorizer", "stages", "dvc.yaml", "params.yaml")
     git("commit", "-qm", "baseline")
-    monkeypatch.setattr(ablation, "CHECKED", ("report_best", "ours_best"))
+    for module in (ablation, ablation_tables):
+        monkeypatch.setattr(module, "CHECKED", ("report_best", "ours_best"))
     monkeypatch.setattr(ablation, "reference_epoch", lambda _: 1.5)  # to save the time
     return tmp_path
 
