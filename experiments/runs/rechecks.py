@@ -15,7 +15,7 @@ T = TypeVar("T")
 RECHECKS_FILE = "rechecks.csv"
 COLUMNS = ("table", "commit", "code", "machine", "seed", "rerun", "rows", "compared_with")
 ROWS = "the rows"
-BASELINE = "the earlier code on this machine"
+BASELINE = "reruns of the earlier code on the same machine"
 
 
 def draw(candidates: Sequence[T], count: int, seed: int) -> list[T]:

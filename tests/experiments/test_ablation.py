@@ -231,7 +231,7 @@ def test_a_baseline_is_compared_with_instead_of_the_rows(work, measured_rows, mo
     stamped = work("--recheck", "4", "--baseline", "baseline.csv")
     assert stamped == [row | {"code": code_digest()} for row in measured_rows]
     text = Path("results/ablation.md").read_text()
-    assert ", identical to the earlier code on this machine." in text
+    assert ", identical to reruns of the earlier code on the same machine." in text
 
 
 def test_rows_of_other_params_are_not_stamped(work, measured_rows):

@@ -222,9 +222,9 @@ def test_a_baseline_is_compared_with_instead_of_the_rows(collected, run_recheck)
     stamped = [row | {"code": code_digest()} for row in before[RUNS_FILE]]
     assert read_tables(RESULTS) == before | {RUNS_FILE: stamped}  # they keep their own errors
     (line,) = read_rows(RESULTS / "rechecks.csv")
-    assert line["compared_with"] == "the earlier code on this machine"
+    assert line["compared_with"] == "reruns of the earlier code on the same machine"
     report = (RESULTS / "report.md").read_text()
-    assert f"on {MACHINE}), identical to the earlier code on this machine.\n" in report
+    assert f"on {MACHINE}), identical to {line['compared_with']}.\n" in report
 
 
 def test_a_rerun_that_fails_changes_no_file(run_recheck):
