@@ -125,7 +125,7 @@ def template(tmp_path_factory):
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    git(root, "init", "--quiet", "--bare", "shared")
+    git(root, "init", "--quiet", "--bare", "hub")
     git(root, "init", "--quiet", "project")
     git(folder, "config", "user.name", "a")
     git(folder, "config", "user.email", "a@b")
@@ -133,7 +133,7 @@ def template(tmp_path_factory):
         subprocess.run([sys.executable, "-m", "dvc", *words.split()], cwd=folder, check=True)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "All")
-    git(folder, "remote", "add", "origin", "../shared")
+    git(folder, "remote", "add", "origin", "../hub")
     git(folder, "push", "--quiet", "origin", "HEAD:refs/heads/main")
     return root
 
@@ -237,7 +237,7 @@ def test_uncommitted_changes_are_not_queued(project, monkeypatch):
 
 
 def test_two_clones_share_a_sweep_without_running_anything_twice(project, environment, tmp_path):
-    git(tmp_path, "clone", "--quiet", "shared", "other", "--branch", "main")
+    git(tmp_path, "clone", "--quiet", "hub", "other", "--branch", "main")
     folders = [project, tmp_path / "other"]
     for key, value in (("user.name", "b"), ("user.email", "b@c")):
         git(folders[1], "config", key, value)
@@ -251,10 +251,10 @@ def test_two_clones_share_a_sweep_without_running_anything_twice(project, enviro
     assert not both[0] & both[1]
 
     # Again, as if no experiment had been pushed: they are pushed now, and nothing runs.
-    pushed = git(tmp_path / "shared", "for-each-ref", "--format=%(refname)", "refs/exps").split()
+    pushed = git(tmp_path / "hub", "for-each-ref", "--format=%(refname)", "refs/exps").split()
     assert len(pushed) == 4
     for ref in pushed:
-        git(tmp_path / "shared", "update-ref", "-d", ref)
+        git(tmp_path / "hub", "update-ref", "-d", ref)
     for folder in (*folders, folders[0]):
         assert start(folder, taking, *words).wait(timeout=600) == 0
     for folder in folders:
@@ -263,7 +263,7 @@ def test_two_clones_share_a_sweep_without_running_anything_twice(project, enviro
 
 
 def test_runs_that_another_machine_claimed_can_be_reclaimed(project, tmp_path, monkeypatch):
-    git(tmp_path, "clone", "--quiet", "shared", "other", "--branch", "main")
+    git(tmp_path, "clone", "--quiet", "hub", "other", "--branch", "main")
     runs = read_sweep(project / "experiments/sweeps.yaml", "three", "tiny")
 
     def claimed(folder: Path, runs: list[Run], reclaim: bool = False) -> list[Run]:
