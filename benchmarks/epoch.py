@@ -11,12 +11,12 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from ruamel.yaml import YAML
 
 from benchmarks import reference
 from colorizer.data.photos import find_photos
 from colorizer.data.splits import open_split
 from colorizer.device import configure_torch
+from colorizer.files import read_yaml
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
 from colorizer.training.config import TrainParams
@@ -30,8 +30,9 @@ def ours(
     data: Path, conv_layers: int, kernels: int, batch_norm: bool, threads: int
 ) -> Iterator[float]:
     """Training errors of the pipeline's trainer, epoch by epoch."""
-    sections = YAML(typ="safe").load(ROOT / "params.yaml")
-    changes = {"conv_layers": conv_layers, "kernels": kernels, "batch_norm": batch_norm}
+    sections = read_yaml(ROOT / "params.yaml")
+    norm = "all" if batch_norm else "none"
+    changes = {"conv_layers": conv_layers, "kernels": kernels, "batch_norm": norm}
     model = ModelParams(**sections["model"] | changes)
     recipe = {"learning_rate": reference.LEARNING_RATE, "batch_size": reference.BATCH_SIZE}
     params = TrainParams(**sections["train"] | recipe | {"seed": SEED, "patience": 100})

@@ -38,7 +38,7 @@ class Photos(Dataset[tuple[Tensor, Tensor]]):
 
 
 def build(conv_layers: int, kernels: int, batch_norm: bool) -> nn.Sequential:
-    """The report's network."""
+    """The report's network; its batch norm follows every convolution."""
     layers: list[nn.Module] = []
     channels = 1
     for _ in range(conv_layers - 1):
@@ -48,6 +48,8 @@ def build(conv_layers: int, kernels: int, batch_norm: bool) -> nn.Sequential:
         layers.append(nn.ReLU())
         channels = kernels
     layers.append(nn.Conv2d(channels, 3, 3, padding=1))
+    if batch_norm:
+        layers.append(nn.BatchNorm2d(3))
     return nn.Sequential(*layers)
 
 

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from benchmarks.epoch import SEED
 from benchmarks.measure import Cost, measure
 from colorizer.data.photos import find_photos
+from colorizer.files import read_yaml, write_yaml
 from colorizer.markdown import median_and_range, table
 
 ROOT = Path(__file__).parents[1]
@@ -100,10 +100,10 @@ def network_title(conv_layers: int, kernels: int, batch_norm: int) -> str:
 def workplace(**changes: object) -> Iterator[Path]:
     """A temporary folder with params.yaml and changes of its sections."""
     with TemporaryDirectory() as folder:
-        params = YAML().load(ROOT / "params.yaml")
+        params = read_yaml(ROOT / "params.yaml")
         for section, values in changes.items():
             params[section].update(values)
-        YAML().dump(params, Path(folder) / "params.yaml")
+        write_yaml(Path(folder) / "params.yaml", params)
         yield Path(folder)
 
 
@@ -244,7 +244,7 @@ def queue(clone: Path, resolutions: list[int]) -> float:
 
 def commands_of(clone: Path) -> list[list[str]]:
     """The commands of the stages of a pipeline that has run."""
-    lock = YAML(typ="safe").load(clone / "dvc.lock")["stages"]
+    lock = read_yaml(clone / "dvc.lock")["stages"]
     return [lock[stage]["cmd"].split() for stage in STAGES]
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from colorizer.errors import InputError
+from colorizer.files import read_yaml
 
 PARAMS_FILE = Path("params.yaml")  # the name that DVC gives it
 
@@ -30,19 +29,9 @@ SectionType = TypeVar("SectionType", bound=Section)
 def read_section(file: Path, name: str, section_type: type[SectionType]) -> SectionType:
     """Read the section `name` of a params file.
 
-    The file is YAML 1.2, in which `1e-05`, as DVC writes 0.00001, is a number. Raises InputError
-    that names each wrong key and the closest known one.
+    Raises InputError that names each wrong key and the closest known one.
     """
-    try:
-        sections = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: should be text in UTF-8") from None
-    except YAMLError as error:
-        raise InputError(f"{file}: {_yaml_problem(error)}") from None
-    except (ValueError, KeyError, RecursionError):  # a date with a 45th day, for example
-        raise InputError(f"{file}: has a value that its form does not allow") from None
+    sections = read_yaml(file)
     if not isinstance(sections, Mapping):
         raise InputError(f"{file}: should consist of sections such as '{name}:'")
     if name not in sections:
@@ -94,9 +83,3 @@ def _closest(name: str, known: Any) -> str:
     if near:
         return f" (did you mean {near[0]}?)"
     return f" (known: {', '.join(known)})" if isinstance(known, list) else ""
-
-
-def _yaml_problem(error: YAMLError) -> str:
-    problem = getattr(error, "problem", None) or "is not valid YAML"
-    mark = getattr(error, "problem_mark", None)
-    return f"line {mark.line + 1}: {problem}" if mark else str(problem)

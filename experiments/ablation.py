@@ -22,12 +22,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from colorizer.data.photos import find_photos
 from colorizer.device import available_device, processor_name
 from colorizer.errors import InputError, one_line_errors
+from colorizer.files import read_yaml, write_yaml
 from colorizer.metrics.series import read_series
 from colorizer.params import PARAMS_FILE
 from experiments.models import MODELS_FILE, named_models
@@ -99,11 +99,11 @@ def hold_out(raw: Path, folder: Path) -> None:
 
 def write_params(changes: Changes, file: Path) -> None:
     """Write params.yaml with changes."""
-    sections = YAML().load(PARAMS_FILE)
+    sections = read_yaml(PARAMS_FILE)
     for key, value in changes.items():
         section, name = key.split(".")
         sections[section][name] = value
-    YAML().dump(sections, file)
+    write_yaml(file, sections)
 
 
 def reference_epoch(raw: Path) -> float:

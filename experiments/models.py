@@ -8,9 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from colorizer.errors import InputError, one_line_errors
+from colorizer.files import read_yaml
 from experiments.runs.sweeps import Changes, exp_run_options
 
 MODELS_FILE = Path("experiments/models.yaml")
@@ -20,7 +19,7 @@ def named_models(file: Path) -> dict[str, Changes]:
     """The changes of params.yaml of each named model: its own and those of all above it."""
     models: dict[str, Changes] = {}
     changes: Changes = {}
-    steps = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    steps = read_yaml(file)
     for name, own_changes in steps.items():
         changes = changes | own_changes
         models[name] = changes

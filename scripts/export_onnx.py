@@ -12,7 +12,7 @@ import warnings
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from colorizer.errors import one_line_errors
 from colorizer.files import atomic_write
@@ -42,6 +42,20 @@ def with_torch_layers(network: Colorizer) -> Colorizer:
     return network
 
 
+class FromGray(nn.Module):
+    """A network from gray to rgb, for color spaces in which a Colorizer sees something else."""
+
+    def __init__(self, network: Colorizer) -> None:
+        """Take a network in evaluation mode."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, gray: Tensor) -> Tensor:
+        """Gray (N, 1, H, W) to rgb (N, 3, H, W)."""
+        rgb: Tensor = self.network(self.network.lightness(gray))
+        return rgb
+
+
 def export(network: Colorizer, image_size: tuple[int, int], path: Path) -> None:
     """Write a network and the size of the images that it was trained on as ONNX."""
     any_size = torch.export.Dim.DYNAMIC
@@ -49,7 +63,7 @@ def export(network: Colorizer, image_size: tuple[int, int], path: Path) -> None:
         warnings.simplefilter("ignore")  # deprecations inside PyTorch
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # and optional packages
         program = torch.onnx.export(
-            with_torch_layers(network),
+            FromGray(with_torch_layers(network)),
             (torch.zeros(EXAMPLE_SHAPE),),
             dynamo=True,
             input_names=["gray"],

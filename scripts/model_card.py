@@ -8,10 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import write_text
+from colorizer.files import read_yaml, write_text
 from colorizer.params import PARAMS_FILE
 
 CARD = """\
@@ -120,7 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("card", type=Path, help="Markdown file to write")
     args = parser.parse_args()
-    params = YAML(typ="safe", pure=True).load(PARAMS_FILE.read_text(encoding="utf-8"))
+    params = read_yaml(PARAMS_FILE)
     metrics = {}
     for stage in ("prepare", "train", "evaluate"):
         file = Path("metrics", f"{stage}.json")

@@ -15,9 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from colorizer.device import available_device, processor_name
+from colorizer.files import read_yaml
 
 # The kind of processor that dvc.lock was made on: architecture and vector instructions.
 COMMITTED_ON = "x86_64 AVX512"
@@ -103,7 +102,7 @@ def judge(committed: dict[str, Any], rebuilt: dict[str, Any], kind: str) -> int:
 
 def contents(repository: Path) -> dict[str, Any]:
     """Hashes of all outputs and values of all metrics in the files of a repository."""
-    lock = YAML(typ="safe", pure=True).load(repository / "dvc.lock")
+    lock = read_yaml(repository / "dvc.lock")
     outputs = {
         out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage["outs"]
     }

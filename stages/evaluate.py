@@ -22,7 +22,7 @@ from colorizer.metrics.error_totals import ErrorTotals
 from colorizer.metrics.margin import LEVELS, MetricParams
 from colorizer.metrics.picture_metrics import PictureTotals
 from colorizer.metrics.series import write_series
-from colorizer.models.colorizer import EVAL_BATCH_SIZE, Colorizer
+from colorizer.models.colorizer import Colorizer
 from colorizer.models.model_file import load_network
 from colorizer.params import PARAMS_FILE, Section, read_section
 
@@ -65,7 +65,7 @@ def evaluate(
     totals = {answer: ErrorTotals(margins) for answer in ("network", *tables)}
     picture_totals = PictureTotals(margin)
     gray, rgb = (
-        torch.from_numpy(array).split(EVAL_BATCH_SIZE)
+        torch.from_numpy(array).split(network.params.eval_batch_size)
         for array in (validation.gray, validation.rgb)
     )
     with tqdm(total=len(validation), desc="evaluate", unit="photo") as progress:

@@ -15,7 +15,6 @@ from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import atomic_write, write_text
 from colorizer.inference.prediction import predict, to_uint8
-from colorizer.models.colorizer import EVAL_BATCH_SIZE
 from colorizer.models.model_file import load_network
 from colorizer.params import PARAMS_FILE, Section, read_section
 
@@ -65,7 +64,7 @@ def main() -> None:
         tqdm(total=len(chosen), desc="predict_test", unit="photo") as progress,
     ):
         gray = torch.from_numpy(test.gray)
-        batches = torch.from_numpy(chosen).split(EVAL_BATCH_SIZE)
+        batches = torch.from_numpy(chosen).split(network.params.eval_batch_size)
         for prediction in predict(network, (gray[rows] for rows in batches), params.flip_tta):
             predictions.append(to_uint8(prediction))
             progress.update(len(prediction))

@@ -51,8 +51,8 @@ class Decoded(NamedTuple):
     bad: dict[str, str]
 
 
-def decode_chunk(raw: Path, names: list[str], size: int, folder: Path, first: int) -> Decoded:
-    """Decode photographs, by their names in the data set, to a split's rows from `first` on.
+def decode_chunk(names: list[str], size: int, folder: Path, first: int) -> Decoded:
+    """Decode photographs, by their paths, to a split's rows from `first` on.
 
     Those that cannot be decoded become black.
     """
@@ -60,7 +60,7 @@ def decode_chunk(raw: Path, names: list[str], size: int, folder: Path, first: in
     rgb = np.zeros((len(names), size, size, 3), np.uint8)
     for row, name in enumerate(names):
         try:
-            rgb[row] = decode_photo(raw / name, size)
+            rgb[row] = decode_photo(Path(name), size)
             gray += is_gray(rgb[row])
         except InputError as error:
             bad[name] = str(error)
@@ -68,16 +68,20 @@ def decode_chunk(raw: Path, names: list[str], size: int, folder: Path, first: in
     return Decoded(gray, bad)
 
 
-def prepare_split(
-    workers: Workers, raw: Path, summary: Summary, names: list[str], folder: Path
-) -> None:
-    """Write the arrays of photographs, by their names in the data set; complete the summary.
+def evenly_spaced(photos: list[str], fraction: float) -> list[str]:
+    """A fraction of the photographs, at least one, evenly spaced in their order."""
+    count = max(1, round(fraction * len(photos)))
+    return [photos[index * len(photos) // count] for index in range(count)]
+
+
+def prepare_split(workers: Workers, summary: Summary, names: list[str], folder: Path) -> None:
+    """Write the arrays of photographs, by their paths; complete the summary.
 
     Photographs that cannot be decoded are left out.
     """
     size = summary.size
     starts = range(0, len(names), CHUNK_SIZE)
-    calls = ((raw, names[row : row + CHUNK_SIZE], size, folder, row) for row in starts)
+    calls = ((names[row : row + CHUNK_SIZE], size, folder, row) for row in starts)
     allocate_split(folder, len(names), size)
     with tqdm(total=len(names), desc=summary.split, unit="photo") as progress:
         for start, decoded in zip(starts, workers.in_order(decode_chunk, calls), strict=True):
@@ -98,10 +102,12 @@ def prepare(
     for split in SPLITS:
         photos, others = find_photos(paths.raw / split)
         summaries.append(Summary(split, params.image_size, others=len(others)))
-        names_of_splits.append([f"{split}/{photo}" for photo in photos])
+        if split == "train":
+            photos = evenly_spaced(photos, params.train_fraction)
+        names_of_splits.append([(paths.raw / split / photo).as_posix() for photo in photos])
     with atomic_write(paths.train, paths.val, paths.test) as folders:
         for summary, names, folder in zip(summaries, names_of_splits, folders, strict=True):
-            prepare_split(workers, paths.raw, summary, names, folder)
+            prepare_split(workers, summary, names, folder)
         bad = {name: error for summary in summaries for name, error in summary.bad.items()}
         check(summaries, bad, paths.raw, params)
     return summaries, bad

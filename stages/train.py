@@ -28,8 +28,6 @@ from colorizer.training.checkpoint import (
 from colorizer.training.config import TrainParams, check_loss
 from colorizer.training.trainer import Epoch, Trainer
 
-TRAINED_ON = ("gray", "rgb")  # the arrays of a split that training reads
-
 
 def resume(trainer: Trainer, checkpoint: Path, identity: Fingerprint) -> str:
     """Continue from the checkpoint of an interrupted run with this fingerprint; report it."""
@@ -94,7 +92,8 @@ def train(
     # Beside the model, but not a DVC output: DVC would remove it before it runs this stage again.
     checkpoint = paths.model.with_suffix(".checkpoint")
     sections = {"metric": metric, "model": model, "train": params}
-    arrays = [array_path(split, name) for split in (paths.train, paths.val) for name in TRAINED_ON]
+    trained_on = ("gray", "rgb", "lab") if model.color_space == "lab" else ("gray", "rgb")
+    arrays = [array_path(split, name) for split in (paths.train, paths.val) for name in trained_on]
     identity = broadcast_from_rank0(lambda: fingerprint(sections, arrays, device))
     started = resume(trainer, checkpoint, identity)
 

@@ -14,7 +14,6 @@ import pytest
 import torch
 from hypothesis import settings
 from PIL import Image
-from ruamel.yaml import YAML
 
 from colorizer.data.color import luma, rgb_to_lab
 from colorizer.data.splits import (
@@ -25,6 +24,7 @@ from colorizer.data.splits import (
     open_split,
     write_photos,
 )
+from colorizer.files import write_yaml
 
 # The same examples in each run, however slow the machine is.
 settings.register_profile("same", deadline=None, derandomize=True)
@@ -68,7 +68,7 @@ UNET_WITH_BINS = {
     "network": "unet",
     "color_space": "ycbcr",
     "kernels": 4,
-    "batch_norm": True,
+    "batch_norm": "hidden",
     "depth": 1,
     "patch_size": 2,
     "output_stride": 2,
@@ -83,7 +83,7 @@ def small_params() -> dict[str, dict[str, Any]]:
     return {
         "data": {"name": "tiny"},
         "sample": {"tile_size": 80, "scales": 1, "largest_scale": 1.0, "step": 1.0},
-        "prepare": {"image_size": SIZE, "bad_photos": "fail"},
+        "prepare": {"image_size": SIZE, "train_fraction": 1.0, "bad_photos": "fail"},
         "metric": {"margin": 12},
         "model": {
             "network": "plain",
@@ -91,7 +91,7 @@ def small_params() -> dict[str, dict[str, Any]]:
             "conv_layers": 2,
             "kernels": 4,
             "kernel_size": 3,
-            "batch_norm": False,
+            "batch_norm": "none",
             "track_running_stats": True,
             "tanh": False,
             "dropout": 0.0,
@@ -101,6 +101,7 @@ def small_params() -> dict[str, dict[str, Any]]:
             "coord_channels": False,
             "chroma_bins": 0,
             "chroma_range": 1.0,
+            "eval_batch_size": 4,
         },
         "train": {
             "launcher": "python",
@@ -165,7 +166,7 @@ def run_stage(
     monkeypatch.chdir(tmp_path)
 
     def run(stage: str, *paths: str) -> None:
-        YAML().dump(params, Path("params.yaml"))
+        write_yaml(Path("params.yaml"), params)
         monkeypatch.setattr(sys, "argv", [stage, *paths])
         import_module(f"stages.{stage}").main()
 
@@ -186,7 +187,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (REPOSITORY / name).is_file() and name != "dvc.lock":
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / name, folder / name)
-    YAML().dump(small_params(), folder / "params.yaml")
+    write_yaml(folder / "params.yaml", small_params())
     for seed, (split, count) in enumerate(PHOTOS.items()):
         images = folder / "data/raw/tiny" / split / "images"
         images.mkdir(parents=True)

@@ -6,16 +6,16 @@ import re
 import subprocess
 
 import pytest
-from ruamel.yaml import YAML
 
+from colorizer.files import read_yaml
 from experiments.reporting.report import PUBLISHED_FILE
 from experiments.reporting.statistics import column, failures, mean_and_std, trained
 from experiments.runs.results import RUNS_FILE, Row, read_rows
 from tests.conftest import REPOSITORY
 
-LOCK = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.lock")["stages"]
-PARAMS = YAML(typ="safe", pure=True).load(REPOSITORY / "params.yaml")
-PIPELINE = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]
+LOCK = read_yaml(REPOSITORY / "dvc.lock")["stages"]
+PARAMS = read_yaml(REPOSITORY / "params.yaml")
+PIPELINE = read_yaml(REPOSITORY / "dvc.yaml")["stages"]
 
 
 def changed(path: str) -> bool:

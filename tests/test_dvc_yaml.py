@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
+from colorizer.files import read_yaml
 from tests.conftest import REPOSITORY
 
-PIPELINE = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")
+PIPELINE = read_yaml(REPOSITORY / "dvc.yaml")
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
-PARAMS = YAML(typ="safe", pure=True).load(REPOSITORY / "params.yaml")
+PARAMS = read_yaml(REPOSITORY / "params.yaml")
 
 # What may import what. A room is a folder, or a module that lies beside the rooms.
 GROUND_FLOOR = {
     "colorizer.errors": set(),
-    "colorizer.params": {"colorizer.errors"},
+    "colorizer.params": {"colorizer.errors", "colorizer.files"},
     "colorizer.files": {"colorizer.errors"},
     "colorizer.device": set(),
     "colorizer.distributed": set(),

@@ -4,10 +4,10 @@ import re
 
 import pytest
 from pydantic import ValidationError
-from ruamel.yaml import YAML
 
 from colorizer.data.photos import DataParams, PrepareParams
 from colorizer.data.sample import SampleParams
+from colorizer.files import parse_yaml
 from colorizer.metrics.margin import MetricParams
 from colorizer.models.config import ModelParams
 from colorizer.training.config import TrainParams
@@ -136,7 +136,7 @@ def test_output_strides_are_what_the_comment_says(patch_size, depth):
 
 
 def test_every_number_has_a_stated_range():
-    sections = YAML(typ="safe", pure=True).load(TEXT)
+    sections = parse_yaml(TEXT, "params.yaml")
     numbers = {
         (section, key)
         for section, values in sections.items()
@@ -155,4 +155,4 @@ def test_every_number_has_a_stated_range():
 
 
 def test_the_sections_are_those_of_the_file():
-    assert list(SECTIONS) == list(YAML(typ="safe", pure=True).load(TEXT))
+    assert list(SECTIONS) == list(parse_yaml(TEXT, "params.yaml"))

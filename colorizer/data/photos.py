@@ -47,6 +47,7 @@ class PrepareParams(Section):
     """Section `prepare` of params.yaml."""
 
     image_size: int = Field(ge=16, le=1024)
+    train_fraction: float = Field(ge=0.001, le=1)
     bad_photos: Literal["fail", "skip"]
 
 

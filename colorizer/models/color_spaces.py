@@ -25,8 +25,8 @@ NORMALIZED_XYZ_TO_RGB = np.linalg.inv(RGB_TO_NORMALIZED_XYZ).tolist()
 LAB_CHROMA_SCALE = 110.0
 
 
-def network_input(space: ColorSpace, gray: Tensor) -> Tensor:
-    """What the network sees of `gray`, (N, 1, H, W): L* for lab, else gray itself."""
+def lightness_of(space: ColorSpace, gray: Tensor) -> Tensor:
+    """What a network sees of gray, (N, 1, H, W): its L* for lab, else gray itself."""
     if space != "lab":
         return gray
     encoded = (gray + 1) / 2
@@ -42,20 +42,26 @@ def rgb_to_chroma(rgb: Tensor) -> Tensor:
     return torch.stack([(blue - luma) / BLUE_PER_CB, (red - luma) / RED_PER_CR], dim=1)
 
 
-def to_rgb(space: ColorSpace, output: Tensor, gray: Tensor) -> Tensor:
-    """Rgb (N, 3, H, W) of a network's output (N, OUT_CHANNELS, H, W) for gray (N, 1, H, W).
+def normalize_lab(lab: Tensor) -> tuple[Tensor, Tensor]:
+    """CIE L*a*b* (N, H, W, 3), as prepared, to L* (N, 1, H, W) and a*, b* (N, 2, H, W)."""
+    channels_first = lab.float().permute(0, 3, 1, 2)
+    return channels_first[:, :1] / 50 - 1, channels_first[:, 1:] / LAB_CHROMA_SCALE
 
-    In ycbcr and lab the lightness is that of `gray`. Rgb may leave [-1, 1].
+
+def to_rgb(space: ColorSpace, output: Tensor, lightness: Tensor) -> Tensor:
+    """Rgb (N, 3, H, W) of a network's output (N, OUT_CHANNELS, H, W).
+
+    `lightness`, (N, 1, H, W), is what the network saw: the luma of the result for ycbcr, L* for
+    lab. Rgb may leave [-1, 1].
     """
     if space == "rgb":
         return output
     first, second = output[:, :1], output[:, 1:]
     if space == "ycbcr":
-        blue, red = gray + BLUE_PER_CB * first, gray + RED_PER_CR * second
-        green = (gray - LUMA_RED * red - LUMA_BLUE * blue) / LUMA_GREEN
+        blue, red = lightness + BLUE_PER_CB * first, lightness + RED_PER_CR * second
+        green = (lightness - LUMA_RED * red - LUMA_BLUE * blue) / LUMA_GREEN
         return torch.cat([red, green, blue], dim=1)
-    lightness = (network_input("lab", gray) + 1) * 50
-    y = (lightness + 16) / 116
+    y = ((lightness + 1) * 50 + 16) / 116
     x, z = y + first * (LAB_CHROMA_SCALE / 500), y - second * (LAB_CHROMA_SCALE / 200)
     x, y, z = (torch.where(t > 0.2068966, t**3, (t - 16 / 116) / 7.787) for t in (x, y, z))
     linear = torch.cat([a * x + b * y + c * z for a, b, c in NORMALIZED_XYZ_TO_RGB], dim=1)

@@ -5,21 +5,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from colorizer.models.chroma_bins import bin_probabilities, decode_chroma
-from colorizer.models.color_spaces import OUT_CHANNELS, network_input, rgb_to_chroma, to_rgb
+from colorizer.models.color_spaces import OUT_CHANNELS, lightness_of, rgb_to_chroma, to_rgb
 from colorizer.models.config import ModelParams
 from colorizer.models.plain import PlainStack
 from colorizer.models.unet import UNet, pad_to_multiple
 
-# Bounds the memory of one forward pass: 32 images of 80x80 take 2.5 MB per 3 channels. Larger
-# batches are no faster on a CPU, since they do not fit its caches.
-EVAL_BATCH_SIZE = 32
-
 
 class Colorizer(nn.Module):
-    """A network from gray (N, 1, H, W) to rgb (N, 3, H, W), float32 on [-1, 1].
+    """A network from lightness (N, 1, H, W) to rgb (N, 3, H, W), float32 on [-1, 1].
 
-    `params` is its configuration. `margin`, in levels, matters with chroma bins only: the decoded
-    chroma is the one that is most probably within it.
+    Lightness is gray, or for lab its L*: see `lightness`. `params` is the configuration. `margin`,
+    in levels, matters with chroma bins only: the decoded chroma is the one that is most probably
+    within it.
     """
 
     def __init__(self, params: ModelParams, margin: int) -> None:
@@ -31,12 +28,23 @@ class Colorizer(nn.Module):
         out_channels = OUT_CHANNELS[params.color_space] * (params.chroma_bins or 1)
         self.body = architecture(params, out_channels)
 
-    def forward(self, gray: Tensor) -> Tensor:
-        """Rgb; with chroma bins in training mode their logits, (N, 2 * chroma_bins, h, w)."""
-        output: Tensor = self.body(network_input(self.params.color_space, gray))
-        if not self.params.chroma_bins:
-            return self.to_rgb(output, gray)
-        return output if self.training else self.to_rgb(bin_probabilities(output), gray)
+    def forward(self, lightness: Tensor) -> Tensor:
+        """Rgb; in training mode what the loss compares with `chroma_target`, if there is one.
+
+        That is a* and b*, (N, 2, H, W), for lab; with chroma bins their logits, (N, 2 * bins, h,
+        w).
+        """
+        output: Tensor = self.body(lightness)
+        if self.params.chroma_bins:
+            return output if self.training else self.to_rgb(bin_probabilities(output), lightness)
+        output = self._upsample(output, lightness)
+        if self.training and self.params.color_space == "lab":
+            return output
+        return to_rgb(self.params.color_space, output, lightness)
+
+    def lightness(self, gray: Tensor) -> Tensor:
+        """What the network sees of gray, (N, 1, H, W) on [-1, 1]."""
+        return lightness_of(self.params.color_space, gray)
 
     @torch.inference_mode()
     def predict(self, gray: Tensor, flip_tta: bool) -> Tensor:
@@ -44,12 +52,13 @@ class Colorizer(nn.Module):
 
         In 0..255 unless the network leaves that range; neither rounded nor clamped; on the
         network's device. `flip_tta` averages the predictions for the image and its mirror image.
-        Uses the mode, training or evaluation, that the network is in.
+        The network should be in evaluation mode.
         """
         images = normalize(gray.to(next(self.parameters()).device).unsqueeze(-1))
-        output: Tensor = self(images)
+        lightness = self.lightness(images)
+        output: Tensor = self(lightness)
         if flip_tta:
-            output = (output + self(images.flip(3)).flip(3)) / 2
+            output = (output + self(lightness.flip(3)).flip(3)) / 2
         return output.add_(1).mul_(127.5).permute(0, 2, 3, 1)
 
     def chroma_target(self, rgb: Tensor) -> Tensor:
@@ -60,14 +69,19 @@ class Colorizer(nn.Module):
         chroma = rgb_to_chroma(pad_to_multiple(rgb, self.params))
         return functional.avg_pool2d(chroma, self.params.output_stride)
 
-    def to_rgb(self, output: Tensor, gray: Tensor) -> Tensor:
-        """Rgb of the body's output, or of bin probabilities, upsampled to the size of `gray`."""
-        *_, height, width = gray.shape
+    def to_rgb(self, prediction: Tensor, lightness: Tensor) -> Tensor:
+        """Rgb of a* and b* (N, 2, H, W), or of probabilities of chroma bins (N, h, w, 2, bins)."""
         if self.params.chroma_bins:
-            output = decode_chroma(output, self.params.chroma_range, self.margin)
+            chroma = decode_chroma(prediction, self.params.chroma_range, self.margin)
+            prediction = self._upsample(chroma, lightness)
+        return to_rgb(self.params.color_space, prediction, lightness)
+
+    def _upsample(self, output: Tensor, lightness: Tensor) -> Tensor:
+        """Resize from the output stride to the size of `lightness`."""
+        *_, height, width = lightness.shape
         if (stride := self.params.output_stride) > 1:
             output = functional.interpolate(output, scale_factor=stride, mode="bilinear")
-        return to_rgb(self.params.color_space, output[..., :height, :width], gray)
+        return output[..., :height, :width]
 
 
 def normalize(images: Tensor) -> Tensor:

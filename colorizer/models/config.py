@@ -22,7 +22,7 @@ class ModelParams(Section):
     conv_layers: int = Field(ge=1, le=64)
     kernels: int = Field(ge=1, le=4096)
     kernel_size: Annotated[int, Field(ge=1, le=31), AfterValidator(_odd)]
-    batch_norm: bool
+    batch_norm: Literal["none", "hidden", "all"]
     track_running_stats: bool
     tanh: bool
     dropout: float = Field(ge=0, le=0.9)
@@ -32,17 +32,30 @@ class ModelParams(Section):
     coord_channels: bool
     chroma_bins: int = Field(ge=0, le=256)
     chroma_range: float = Field(ge=0.05, le=1)
+    eval_batch_size: int = Field(ge=1, le=65536)
 
     @property
     def up_blocks(self) -> int:
         """Number of U-Net blocks that double the resolution, 0..depth."""
         return self.depth - (self.output_stride // self.patch_size).bit_length() + 1
 
+    @field_validator("batch_norm")
+    @classmethod
+    def _has_a_place(cls, value: str, info: ValidationInfo) -> str:
+        if value == "hidden" and (info.data.get("network"), info.data.get("conv_layers")) == (
+            "plain",
+            1,
+        ):
+            raise ValueError("one convolution has no hidden layer; should be none or all")
+        if value == "all" and info.data.get("network") == "unet":
+            raise ValueError("the U-Net has it in its blocks only; should be none or hidden")
+        return value
+
     @field_validator("track_running_stats")
     @classmethod
     def _needs_batch_norm(cls, value: bool, info: ValidationInfo) -> bool:
-        if not value and info.data.get("batch_norm") is False:
-            raise ValueError("there is no batch norm; should be true, or batch_norm be true")
+        if not value and info.data.get("batch_norm") == "none":
+            raise ValueError("there is no batch norm; should be true, or batch_norm hidden or all")
         return value
 
     @field_validator("depth", "patch_size", "output_stride", "coord_channels")

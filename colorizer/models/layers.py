@@ -134,10 +134,11 @@ class BatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W), channels last in memory, to the same shape."""
+        by_batch = self.training or not self.track_running_stats
         suits_pytorch = images.device.type != "cpu" or self.num_features % LANES == 0
         # PyTorch refuses to compute the variance of one value.
         single_process = world_size() == 1 and images[:, 0].numel() > 1
-        if not self.training or (suits_pytorch and single_process):
+        if not by_batch or (suits_pytorch and single_process):
             return super().forward(images)
         normalized, mean, variance, count = _BatchNorm.apply(  # type: ignore[no-untyped-call]
             images, self.weight, self.bias, self.eps
@@ -197,7 +198,7 @@ class _BatchNorm(torch.autograd.Function):
 def conv_layer(in_channels: int, out_channels: int, params: ModelParams) -> list[nn.Module]:
     """Convolution => [batch norm] => [dropout]; a ReLU is to follow."""
     layers: list[nn.Module] = [SameConv2d(in_channels, out_channels, params.kernel_size)]
-    if params.batch_norm:
+    if params.batch_norm != "none":
         layers.append(BatchNorm2d(out_channels, track_running_stats=params.track_running_stats))
     if params.dropout:
         layers.append(nn.Dropout2d(params.dropout))

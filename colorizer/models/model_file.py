@@ -21,7 +21,8 @@ METADATA = "colorizer"
 # Keys of the JSON under it.
 CONFIGURATION, MARGIN, IMAGE_SIZE = "model", "margin", "image_size"
 
-# Names in files of earlier versions, and the margin that those decoded chroma bins for.
+# Names in files of earlier versions, the margin that those decoded chroma bins for, and the number
+# of images that they evaluated together.
 OLD_PARAMS = {
     "running_averages": "track_running_stats",
     "halvings": "depth",
@@ -37,6 +38,7 @@ OLD_MODULES = {
 }
 OLD_IMAGE_SIZE = "learnt_size"
 OLD_MARGIN = 12
+OLD_EVAL_BATCH_SIZE = 32
 
 
 def save_network(path: Path, network: Colorizer, image_size: tuple[int, int]) -> None:
@@ -112,13 +114,19 @@ def _facts(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
 
 
 def _with_new_params(params: dict[str, Any]) -> dict[str, Any]:
-    if "doublings" not in params:
-        return params
-    halvings_left = params["halvings"] - params.pop("doublings")
-    if not 0 <= halvings_left <= 8:
-        raise ValueError
-    params["output_stride"] = params["squares"] * 2**halvings_left
-    return {OLD_PARAMS.get(name, name): value for name, value in params.items()}
+    if "doublings" in params:
+        halvings_left = params["halvings"] - params.pop("doublings")
+        if not 0 <= halvings_left <= 8:
+            raise ValueError
+        params["output_stride"] = params["squares"] * 2**halvings_left
+    params = {OLD_PARAMS.get(name, name): value for name, value in params.items()}
+    if isinstance(params["batch_norm"], bool):
+        has_hidden_layer = params["network"] == "unet" or params["conv_layers"] > 1
+        has_norm = params["batch_norm"] and has_hidden_layer
+        params["batch_norm"] = "hidden" if has_norm else "none"
+        params["track_running_stats"] = params["track_running_stats"] or not has_norm
+        params["eval_batch_size"] = OLD_EVAL_BATCH_SIZE
+    return params
 
 
 def _with_new_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:

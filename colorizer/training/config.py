@@ -11,6 +11,9 @@ from colorizer.training.losses import LossName
 from colorizer.training.lr_schedules import LrScheduleName
 from colorizer.training.optimizers import WITH_MOMENTUM, OptimizerName
 
+# Losses on a* and b*; the others have a margin in levels of rgb.
+LAB_LOSSES = ("mse", "l1")
+
 
 def _needs_optimizer_with_momentum(momentum: float, info: ValidationInfo) -> float:
     optimizer = info.data.get("optimizer")
@@ -48,4 +51,9 @@ def check_loss(model: ModelParams, params: TrainParams) -> None:
             f"{PARAMS_FILE}: train.loss is {params.loss} and model.chroma_bins is "
             f"{model.chroma_bins}; cross_entropy should go with chroma_bins 2 or more, "
             "another loss with 0"
+        )
+    if model.color_space == "lab" and params.loss not in LAB_LOSSES:
+        raise InputError(
+            f"{PARAMS_FILE}: train.loss is {params.loss} and model.color_space is lab, whose loss "
+            f"is on a* and b*; should be {' or '.join(LAB_LOSSES)}, or color_space rgb or ycbcr"
         )

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from colorizer.data.splits import Split
+from colorizer.device import to_device_if_fits
 from colorizer.distributed import all_reduce_sum, rank, shard, world_size, wrap_ddp
 from colorizer.metrics.margin import LARGEST_MSE
 from colorizer.models.chroma_bins import bin_probabilities
+from colorizer.models.color_spaces import normalize_lab
 from colorizer.models.colorizer import Colorizer, normalize
 from colorizer.training.augmentation import flip_and_shift, sample_flips_and_shifts
 from colorizer.training.config import TrainParams
@@ -62,7 +64,9 @@ class Trainer:
         self._ddp_network = wrap_ddp(network)
         self._params = params
         self._margin = margin
-        self._training = SplitTensors.of(training, _device(network))
+        seen = training.lab if network.params.color_space == "lab" else training.gray
+        self._training_input = to_device_if_fits(seen, _device(network))
+        self._training_rgb = to_device_if_fits(training.rgb, _device(network))
         self._validation = SplitTensors.of(validation, _device(network))
         self._optimizer = build_optimizer(
             params.optimizer,
@@ -164,8 +168,8 @@ class Trainer:
         # Dropout draws from PyTorch's global generator: other masks on each rank.
         seeds = np.random.SeedSequence([self._params.seed, len(self.history), rank()])
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
-        order = torch.randperm(len(self._training.gray), generator=self._generator)
-        batches = order.to(self._training.gray.device).split(self._params.batch_size)
+        order = torch.randperm(len(self._training_rgb), generator=self._generator)
+        batches = order.to(self._training_rgb.device).split(self._params.batch_size)
         errors = [epoch.val_margin_error for epoch in self.history]
         squared_error = torch.zeros((), dtype=torch.float64, device=_device(self._network))
         for step, batch in enumerate(batches, start=len(self.history) * len(batches)):
@@ -176,41 +180,55 @@ class Trainer:
             squared_error += self._train_step(batch)
             if self._ema_network is not self._network:
                 self._update_ema(step)
-        return all_reduce_sum(squared_error).item() / self._training.rgb.numel()
+        return all_reduce_sum(squared_error).item() / self._training_rgb.numel()
 
     def _train_step(self, batch: Tensor) -> Tensor:
         """Update the weights with this rank's shard of a batch; the sum of its squared errors."""
-        gray, target = self._load_images(batch)
-        output = self._ddp_network(gray)  # (n, 3, H, W), or logits of chroma bins
+        lightness, rgb, chroma = self._load_images(batch)
+        target = rgb if chroma is None else chroma
+        output = self._ddp_network(lightness)
         self._optimizer.zero_grad()
+        prediction = output.detach()
         if self._params.loss == "cross_entropy":
-            chroma = self._network.chroma_target(target)
-            probabilities = bin_probabilities(output.detach())
+            prediction = bin_probabilities(prediction)
             chroma_range = self._network.params.chroma_range
-            gradient = cross_entropy_gradient(probabilities, chroma, chroma_range)
-            values = chroma.shape[1:].numel()
-            difference = self._network.to_rgb(probabilities, gray) - target
+            gradient = cross_entropy_gradient(prediction, target, chroma_range)
         else:
-            difference = (output - target).detach()
+            difference = prediction - target
             gradient = regression_gradient(self._params.loss, difference, self._margin / 127.5)
-            values = target.shape[1:].numel()
+        if chroma is not None:
+            difference = self._network.to_rgb(prediction, lightness) - rgb
         # The loss is the mean over the whole batch. DDP averages gradients over ranks; times the
         # number of ranks that is their sum.
-        output.backward(gradient.mul_(world_size() / (len(batch) * values)))
+        values = len(batch) * target.shape[1:].numel()
+        output.backward(gradient.mul_(world_size() / values))
         self._optimizer.step()
         squared_error: Tensor = difference.square().sum()
         return squared_error
 
-    def _load_images(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Gray (n, 1, H, W) and rgb (n, 3, H, W) of this rank's shard of a batch, augmented."""
-        device, params = _device(self._network), self._params
-        gray, rgb = (images.index_select(0, shard(batch)).to(device) for images in self._training)
+    def _load_images(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Load the shard of a batch that is this rank's, augmented, on [-1, 1].
+
+        Lightness (n, 1, H, W), rgb (n, 3, H, W), and the chroma that the loss is on, if it is not
+        on rgb: a* and b* (n, 2, H, W), or Cb and Cr (n, 2, h, w) for chroma bins.
+        """
+        network, params = self._network, self._params
+        seen, rgb = (
+            images.index_select(0, shard(batch)).to(_device(network))
+            for images in (self._training_input, self._training_rgb)
+        )
         if params.horizontal_flip or params.max_shift:
             moves = sample_flips_and_shifts(
                 len(batch), params.horizontal_flip, params.max_shift, self._generator
             )
-            gray, rgb = (flip_and_shift(images, shard(moves)) for images in (gray, rgb))
-        return normalize(gray.unsqueeze(-1)), normalize(rgb)
+            seen, rgb = (flip_and_shift(images, shard(moves)) for images in (seen, rgb))
+        normalized_rgb = normalize(rgb)
+        if network.params.color_space == "lab":
+            lightness, chroma = normalize_lab(seen)
+            return lightness, normalized_rgb, chroma
+        gray = normalize(seen.unsqueeze(-1))
+        bins = network.params.chroma_bins
+        return gray, normalized_rgb, network.chroma_target(normalized_rgb) if bins else None
 
     def _update_ema(self, step: int) -> None:
         """Update the EMA weights; the decay is smaller in the first steps (warm-up)."""

@@ -9,7 +9,7 @@ from colorizer.data.splits import Split
 from colorizer.device import to_device_if_fits
 from colorizer.distributed import shard
 from colorizer.metrics.error_totals import ErrorTotals
-from colorizer.models.colorizer import EVAL_BATCH_SIZE, Colorizer
+from colorizer.models.colorizer import Colorizer
 
 
 class SplitTensors(NamedTuple):
@@ -25,11 +25,15 @@ class SplitTensors(NamedTuple):
 
 
 def validate(network: Colorizer, validation: SplitTensors, margin: int) -> tuple[float, float]:
-    """Mean squared error on [-1, 1] and margin error on a split, in evaluation mode."""
+    """Mean squared error on [-1, 1] and margin error on a split, in evaluation mode.
+
+    Each rank takes its shard of every batch, so that batch norm without running statistics
+    normalizes the same images together for any number of ranks.
+    """
     network.eval()
     totals = ErrorTotals([margin])
-    gray, rgb = (shard(images).split(EVAL_BATCH_SIZE) for images in validation)
+    gray, rgb = (images.split(network.params.eval_batch_size) for images in validation)
     for images, target in zip(gray, rgb, strict=True):
-        prediction = network.predict(images, flip_tta=False)
-        totals.add(prediction, target.to(prediction.device))
+        prediction = network.predict(shard(images), flip_tta=False)
+        totals.add(prediction, shard(target).to(prediction.device))
     return totals.mse, totals.margin_errors[0]

@@ -6,8 +6,7 @@ import re
 from io import StringIO
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-
+from colorizer.files import parse_yaml
 from experiments.runs.commands import command
 from experiments.runs.identity import of_lock, source_files
 from experiments.runs.results import (
@@ -62,7 +61,7 @@ def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
     """The rows of a run, from the commit of its experiment; `commit` is what the run is of."""
     train = json.loads(_read(revision, "metrics/train.json"))
     evaluation = json.loads(_read(revision, "metrics/evaluate.json"))
-    lock = YAML(typ="safe", pure=True).load(_read(revision, "dvc.lock"))
+    lock = parse_yaml(_read(revision, "dvc.lock"), f"dvc.lock of {revision}")
     history = _series(run, revision, "plots/history.csv", HISTORIES_FILE)
     finished, _, message = (
         command("git", "log", "-1", "--format=%cI %B", revision).strip().partition(" ")

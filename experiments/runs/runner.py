@@ -84,8 +84,11 @@ class Runner:
         return self._jobs * (1 + (QUEUED_PER_JOB_SHARED if self._sharing else QUEUED_PER_JOB))
 
     def _fill_queue(self) -> bool:
-        """Queue the next runs, at most one for each job; whether there were any."""
-        count = max(0, min(self._jobs, self._capacity - len(self._pending)))
+        """Queue as many runs as there is room for; whether there were any.
+
+        All at once: a worker that sets up a run while DVC queues another one can fail.
+        """
+        count = max(0, self._capacity - len(self._pending))
         runs = self._waiting[:count]
         del self._waiting[:count]
         claimed = self._sharing.claim(runs) if self._sharing and runs else runs

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-from colorizer.errors import InputError
+from colorizer.files import parse_yaml
 from colorizer.params import Section, read_section
 
 SWEEPS_FILE = Path("experiments/sweeps.yaml")
@@ -67,16 +65,13 @@ class Sweep(Section):
 
 
 def parse(file: Path) -> Any:
-    """Content of a YAML 1.2 file. Raises InputError when it is not YAML."""
+    """Content of a YAML file. Raises InputError when it is not YAML."""
     return _parsed(file, file.read_text(encoding="utf-8"))
 
 
 @cache  # the same files are read for each of a hundred runs
 def _parsed(file: Path, text: str) -> Any:
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise InputError(f"{file}: is not YAML ({str(error).splitlines()[0]})") from None
+    return parse_yaml(text, str(file))
 
 
 def read_sweeps(file: Path, data: str) -> list[Run]:

@@ -18,7 +18,7 @@ SEED = 3
 
 @pytest.mark.parametrize(
     ("conv_layers", "kernels", "batch_norm"),
-    [(1, 8, False), (2, 2, False), (2, 16, False), (4, 8, False), (2, 8, True)],
+    [(1, 8, False), (2, 2, False), (2, 16, False), (4, 8, False), (2, 8, True), (1, 8, True)],
 )
 def test_our_errors_equal_those_of_the_reference_loop(
     make_split, tmp_path, conv_layers, kernels, batch_norm
@@ -35,7 +35,8 @@ def test_our_errors_equal_those_of_the_reference_loop(
     reference = build(conv_layers, kernels, batch_norm)
     torch.manual_seed(SEED)
     sections = small_params()
-    changes = {"conv_layers": conv_layers, "kernels": kernels, "batch_norm": batch_norm}
+    norm = "all" if batch_norm else "none"
+    changes = {"conv_layers": conv_layers, "kernels": kernels, "batch_norm": norm}
     network = Colorizer(ModelParams(**sections["model"] | changes), 12)
     changes = {"seed": SEED, "batch_size": 16, "epochs": 5}
     params = TrainParams(**sections["train"] | changes)

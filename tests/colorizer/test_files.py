@@ -2,8 +2,20 @@ import json
 from contextlib import suppress
 
 import pytest
+from dvc.utils.hydra import apply_overrides
+from dvc.utils.serialize import parse_yaml as parse_yaml_of_dvc
+from hypothesis import given
+from hypothesis import strategies as st
 
-from colorizer.files import atomic_write, write_metrics, write_text
+from colorizer.errors import InputError
+from colorizer.files import (
+    atomic_write,
+    parse_yaml,
+    read_yaml,
+    write_metrics,
+    write_text,
+    write_yaml,
+)
 
 
 def test_files_and_folders_appear_when_the_block_ends(tmp_path):
@@ -73,3 +85,75 @@ def test_metrics_that_are_not_finite_are_refused_and_the_old_file_is_kept(tmp_pa
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_metrics(file, {"nested": {"mse": value}})
     assert file.read_bytes() == before
+
+
+YAML_SCALARS = (
+    *("1e-05", "1E5", "1.0e-05", "-2.5", ".5", "5.", "0.1", "16", "012", "0o17", "0x1F", "+3"),
+    *("true", "False", "no", "yes", "on", "off", "null", "~", ".inf", "-.inf", "1:30", "'16'"),
+    *("abc", "1e", "e5", "1.2.3", "2**3"),
+)
+
+
+@pytest.mark.parametrize("scalar", YAML_SCALARS)
+def test_a_scalar_means_what_it_means_to_dvc(scalar):
+    expected = parse_yaml_of_dvc(f"value: {scalar}\n", "params.yaml")["value"]
+    value = parse_yaml(f"value: {scalar}\n", "params.yaml")["value"]
+    assert (type(value), value) == (type(expected), expected)
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("section.value=0.00001", 1e-05),
+        ("section.value=1e-8", 1e-08),
+        ("section.value=1e5", 1e5),
+        ("section.value=16", 16),
+        ("section.value=true", True),
+        ("section.value=all", "all"),
+        ("section.value='16'", "16"),
+    ],
+)
+def test_what_dvc_exp_run_writes_is_read(tmp_path, option, expected):
+    file = tmp_path / "params.yaml"
+    file.write_text("section:\n  value: 0.5  # a comment\n")
+    apply_overrides(str(file), [option])  # what `dvc exp run -S` calls
+    value = read_yaml(file)["section"]["value"]
+    assert (type(value), value) == (type(expected), expected)
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(codec="ascii"), min_size=1),
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(),
+            st.floats(allow_nan=False),
+            st.text(st.characters(codec="ascii")),
+            st.lists(st.integers(), max_size=3),
+        ),
+    )
+)
+def test_yaml_round_trips(tmp_path_factory, content):
+    file = tmp_path_factory.mktemp("yaml") / "file.yaml"
+    write_yaml(file, content)
+    assert read_yaml(file) == content
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [1", "line 1: "),
+        ("a: 1\na: 2\n", "line 2: found duplicate key 'a'"),
+        ("a: {b: 1, b: 2}\n", "line 1: found duplicate key 'b'"),
+        ("a: 2020-01-45\n", "has a value that its form does not allow"),
+        ("a: !!python/name:os.system\n", "line 1: could not determine a constructor"),
+    ],
+)
+def test_what_is_not_yaml_is_an_error_of_one_line(tmp_path, text, message):
+    file = tmp_path / "file.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=message) as raised:
+        read_yaml(file)
+    assert str(raised.value).startswith(str(file))
+    assert "\n" not in str(raised.value)

@@ -2,10 +2,10 @@ import math
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import dump_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
-from ruamel.yaml import YAML
 
 from colorizer.errors import InputError
 from colorizer.params import Section, read_section
@@ -107,5 +107,5 @@ def test_a_missing_file_and_another_encoding_are_refused(tmp_path):
 @given(rate=st.floats(min_value=0, exclude_min=True, allow_infinity=False))
 def test_every_positive_float_round_trips_through_the_writer_of_dvc(tmp_path_factory, rate):
     file = tmp_path_factory.mktemp("params") / "params.yaml"
-    YAML().dump({"model": {"kernels": 1, "learning_rate": rate, "tanh": True}}, file)
+    dump_yaml(str(file), {"model": {"kernels": 1, "learning_rate": rate, "tanh": True}})
     assert math.isclose(read_section(file, "model", Example).learning_rate, rate, rel_tol=1e-15)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
+from colorizer.files import read_yaml
 from experiments import collect
 from experiments.reporting.comparisons import KERNELS_8
 from experiments.runs.results import Row
@@ -124,7 +124,7 @@ def git(*arguments: str, **environment: str) -> str:
 
 
 def load(path: str) -> Any:
-    return YAML(typ="safe", pure=True).load(Path(path).read_text())
+    return read_yaml(Path(path))
 
 
 def lock(kernels: int, seed: int, raw: str) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from colorizer.device import available_device, processor_name
 from colorizer.errors import InputError
+from colorizer.files import write_yaml
 from experiments import ablation
 from experiments.ablation import COLUMNS, METRICS, TrainingRun, hold_out
 from experiments.reporting import ablation_tables
@@ -57,7 +57,7 @@ def place(params, tmp_path, monkeypatch) -> Path:
     shutil.copy(REPOSITORY / "dvc.yaml", tmp_path)
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/models.yaml").write_text(MODELS)
-    YAML().dump(params, tmp_path / "params.yaml")
+    write_yaml(tmp_path / "params.yaml", params)
     monkeypatch.chdir(tmp_path)
     git("init", "-q")
     git("add", "colorizer", "stages", "dvc.yaml", "params.yaml")

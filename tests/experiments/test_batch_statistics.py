@@ -38,7 +38,9 @@ def test_mean_and_deviation_of_several_networks_are_printed(
     params, make_split, tmp_path, monkeypatch, capsys
 ):
     make_split(np.zeros((40, 24, 24, 3), np.uint8), "black")
-    sections = ModelParams(**params["model"] | {"batch_norm": True, "track_running_stats": False})
+    sections = ModelParams(
+        **params["model"] | {"batch_norm": "hidden", "track_running_stats": False}
+    )
     models = [tmp_path / f"{level}.safetensors" for level in (0, 24)]
     for model, level in zip(models, (0, 24), strict=True):  # what it predicts; 24 is an error
         network = Colorizer(sections, 12)

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from ruamel.yaml import YAML
 
+from colorizer.files import write_yaml
 from colorizer.metrics.margin import margin_error_per_image
 from experiments import pictures
 from experiments.pictures import channel_errors, extremes
@@ -25,7 +25,7 @@ def test_the_extremes_are_the_worst_the_median_and_the_best():
 
 def test_the_figure_shows_both_predictions(make_split, params, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    YAML().dump(params, Path("params.yaml"))
+    write_yaml(Path("params.yaml"), params)
     split = make_split(np.full((12, 16, 16, 3), 90, np.uint8))
     for name, level in (("first", 0), ("second", 200)):
         np.save(f"{name}.npy", np.full(split.rgb.shape, level, np.uint8))

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from ruamel.yaml import YAML
 
+from colorizer.files import write_yaml
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
 from colorizer.models.model_file import save_network
@@ -16,7 +16,7 @@ from tests.conftest import small_params
 def test_gray_prediction_and_original_are_drawn_side_by_side(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     params = small_params()
-    YAML().dump(params, Path("params.yaml"))
+    write_yaml(Path("params.yaml"), params)
     network = Colorizer(ModelParams(**params["model"] | {"color_space": "ycbcr"}), 12)
     for weights in network.parameters():
         torch.nn.init.zeros_(weights)

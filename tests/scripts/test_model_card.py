@@ -2,14 +2,13 @@ import json
 import subprocess
 import sys
 
-from ruamel.yaml import YAML
-
+from colorizer.files import read_yaml
 from scripts.model_card import card
 from tests.conftest import REPOSITORY
 
 
 def committed() -> tuple[dict, dict]:
-    params = YAML(typ="safe", pure=True).load(REPOSITORY / "params.yaml")
+    params = read_yaml(REPOSITORY / "params.yaml")
     stages = ("prepare", "train", "evaluate")
     read = {name: json.loads((REPOSITORY / f"metrics/{name}.json").read_text()) for name in stages}
     return params, read

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
+from colorizer.files import write_yaml
 from tests.conftest import RAW, small_params, write_raw
 from tests.stages.forks import Server
 
@@ -49,7 +49,7 @@ def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_raw(folder / RAW)
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(folder)
-        YAML().dump(small_params(), Path("params.yaml"))
+        write_yaml(Path("params.yaml"), small_params())
         for stage, paths in {"prepare": (RAW, *PREPARED), **PATHS}.items():
             monkeypatch.setattr(sys, "argv", [stage, *paths])
             import_module(f"stages.{stage}").main()

@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
 
 from colorizer.data.splits import open_split
 from colorizer.errors import one_line_errors
+from colorizer.files import write_yaml
 from tests.broken import LINKS, PICTURES
 from tests.conftest import REPOSITORY, SIZE, small_params
 from tests.stages.conftest import (
@@ -103,7 +103,9 @@ def test_bad_photographs_can_be_skipped(built, run_stage, params, capsys):
     params["prepare"]["bad_photos"] = "skip"
     run_stage("prepare", str(built), *PREPARED)
     assert {path: path.read_bytes() for path in Path("data/prepared").rglob("*.npy")} == before
-    assert Path(SKIPPED).read_text().splitlines() == ["train/bad.jpg", "test/bad.jpg"]
+    assert Path(SKIPPED).read_text().splitlines() == [
+        f"{built}/{split}/bad.jpg" for split in ("train", "test")
+    ]
     assert f"skipped {built}/train/bad.jpg: is not an image" in capsys.readouterr().out
     assert metrics(COUNTS) == {
         "photos": {"train": 12, "val": 6, "test": 4},
@@ -198,8 +200,8 @@ PARAMS = [
     ("", "should consist of sections such as 'data:'"),
     ("- a\n- b\n", "should consist of sections such as"),
     ("data:\n\tname: tiny\n", "line 2: found character '\\t'"),
-    ("data: {name: a}\ndata: {name: b}\n", 'line 2: found duplicate key "data"'),
-    ("data: {name: a, name: b}\n", 'line 1: found duplicate key "name"'),
+    ("data: {name: a}\ndata: {name: b}\n", "line 2: found duplicate key 'data'"),
+    ("data: {name: a, name: b}\n", "line 1: found duplicate key 'name'"),
     ("data: {name: [\n", "line 2: "),
     ("data: !!python/object/apply:os.system ['true']\n", "could not determine a constructor"),
     ("datum: {}\n", "section data is missing (did you mean datum?)"),
@@ -233,7 +235,7 @@ VALUES = [
     ("train", "model", "kernels", "abc", "valid integer"),
     ("train", "model", "kernels", 16.0, "valid integer"),
     ("train", "model", "kernel_size", 4, "should be odd"),
-    ("train", "model", "batch_norm", "yes", "valid boolean"),
+    ("train", "model", "batch_norm", True, "should be 'none', 'hidden' or 'all'"),
     ("train", "train", "learning_rate", float("nan"), "finite number"),
     ("train", "train", "learning_rate", float("inf"), "finite number"),
     ("train", "train", "learning_rate", -1, "greater than 0"),
@@ -262,7 +264,7 @@ VALUES = [
 @pytest.mark.parametrize(("stage", "section", "key", "value", "message"), VALUES)
 def test_a_bad_value(built, params, fails, stage, section, key, value, message):
     params[section][key] = value
-    YAML().dump(params, Path("params.yaml"))
+    write_yaml(Path("params.yaml"), params)
     paths = prepare_paths(built) if stage == "prepare" else PATHS[stage]
     printed = fails(stage, *paths)
     assert printed.startswith(f"error: params.yaml: {section}.{key} is ")
@@ -457,4 +459,5 @@ def test_the_test_split_may_hold_gray_and_color_photographs(built, run_stage):
     Image.new("RGB", (16, 16), "red").save(built / "test/images/0.jpg")
     run_stage("prepare", str(built), *PREPARED)
     names = open_split(Path(TEST)).names
-    assert {"test/images/colored.png", "test/images/0.jpg", "test/images/0.png"} <= set(names)
+    photos = ("colored.png", "0.jpg", "0.png")
+    assert {f"{built}/test/images/{photo}" for photo in photos} <= set(names)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
+from colorizer.files import write_yaml
 from tests.conftest import REPOSITORY
 from tests.stages.conftest import HISTORY, METRICS, MODEL, PATHS, PREPARED, metrics, series
 from tests.stages.forks import Server, Stage
@@ -38,14 +38,14 @@ def train_in_new_process() -> str:
 @pytest.fixture
 def slow(built: Path, params: dict[str, dict[str, Any]]) -> Path:
     """Prepared data, and params of a training run of some seconds."""
-    params["model"] |= {"kernels": 16, "conv_layers": 4, "batch_norm": True}
+    params["model"] |= {"kernels": 16, "conv_layers": 4, "batch_norm": "hidden"}
     params["train"] |= {
         "epochs": EPOCHS,
         "patience": EPOCHS,
         "batch_size": 1,
         "weight_decay": 0.001,
     }
-    YAML().dump(params, Path("params.yaml"))
+    write_yaml(Path("params.yaml"), params)
     remove_outputs()
     return built
 
@@ -128,7 +128,7 @@ def test_a_signal_ends_training_without_a_traceback_or_partial_file(server, numb
 def test_training_does_not_resume_from_a_checkpoint_of_other_params_or_data(server, params):
     interrupt_training(server, signal.SIGKILL)
     params["train"]["epochs"] = 2
-    YAML().dump(params, Path("params.yaml"))
+    write_yaml(Path("params.yaml"), params)
     rgb = Path(PREPARED[0], "rgb.npy")
     rgb.write_bytes(rgb.read_bytes()[:-1] + b"\0")
     process = Stage(server, "train", *PATHS["train"])

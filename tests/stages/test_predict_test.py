@@ -3,12 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from colorizer.data.splits import open_split
 from colorizer.errors import InputError
 from colorizer.inference.prediction import predict, to_uint8
 from colorizer.models.model_file import load_network
-from tests.stages.conftest import COLORED_TEST, MODEL, NAMES, TEST
+from tests.conftest import RAW, draw_photos
+from tests.stages.conftest import COLORED_TEST, MODEL, NAMES, PREPARED, TEST
 
 
 @pytest.fixture
@@ -32,6 +34,34 @@ def test_images_and_names_have_the_same_order(colored):
     expected = dict(zip(test.names, to_uint8(prediction), strict=True))
     for image, name in zip(images, names, strict=True):
         np.testing.assert_array_equal(image, expected[name])
+
+
+def accuracy_of_the_scorer(estimations: Path, names: Path) -> float:
+    """The course's scorer: integers, fewer than 12 levels off, averaged over the images."""
+    images, paths = np.load(estimations), names.read_text().splitlines()
+    shares = []
+    for image, path in zip(images, paths, strict=True):
+        with Image.open(path) as original:  # from the folder in which the scorer is run
+            truth = np.array(original.convert("RGB"))
+        difference = np.abs(image.astype(np.int64) - truth.astype(np.int64))
+        shares.append((difference < 12).mean())
+    return float(np.mean(shares))
+
+
+def test_the_scorer_of_the_course_finds_the_photographs(run, run_stage, params):
+    params["predict_test"]["count"] = "all"
+    colors = draw_photos(4, seed=2)  # the raw data set has gray ones
+    for number, rgb in enumerate(colors):
+        Image.fromarray(rgb).save(f"{RAW}/test/images/{number}.png")
+    run_stage("prepare", RAW, *PREPARED)
+    for stage in ("train", "predict_test"):
+        run(stage)
+    names = Path(NAMES).read_text().splitlines()
+    assert names == [f"{RAW}/test/images/{number}.png" for number in range(4)]
+    difference = np.abs(np.load(COLORED_TEST).astype(int) - colors)
+    expected = (difference < 12).mean()
+    assert 0.05 < expected < 1
+    assert accuracy_of_the_scorer(Path(COLORED_TEST), Path(NAMES)) == pytest.approx(expected)
 
 
 def test_flip_tta_is_that_of_the_prediction(colored, params):

@@ -20,9 +20,10 @@ def test_writes_the_photographs_in_the_order_of_their_names(prepare, raw, capsys
     prepare()
     for output, split, count in zip(OUTPUTS, ("train", "val", "test"), (12, 6, 4), strict=True):
         prepared = open_split(Path(output))
-        assert prepared.names == sorted(f"{split}/images/{number}.png" for number in range(count))
+        photos = sorted(f"{split}/images/{number}.png" for number in range(count))
+        assert prepared.names == [f"{raw}/{photo}" for photo in photos]
         for row, name in enumerate(prepared.names):
-            with Image.open(raw / name) as image:
+            with Image.open(name) as image:
                 np.testing.assert_array_equal(prepared.rgb[row], image.convert("RGB"))
                 np.testing.assert_array_equal(prepared.gray[row], image.convert("L"))
     printed = capsys.readouterr().out
@@ -42,6 +43,21 @@ def test_bytes_do_not_depend_on_the_number_of_processes(prepare, raw, params, mo
         contents.append({path: path.read_bytes() for path in files})
     assert contents[0] == contents[1] == contents[2]
     assert len(contents[0]) == 3 * 4
+
+
+@pytest.mark.parametrize(
+    ("fraction", "expected"),
+    [(1.0, range(12)), (0.5, range(0, 12, 2)), (0.25, (0, 4, 8)), (0.001, (0,))],
+)
+def test_a_fraction_of_the_training_photographs_is_evenly_spaced(
+    prepare, raw, params, fraction, expected
+):
+    params["prepare"]["train_fraction"] = fraction
+    prepare()
+    photos = sorted(path.name for path in (raw / "train/images").iterdir())
+    training = open_split(Path(OUTPUTS[0]))
+    assert [Path(name).name for name in training.names] == [photos[index] for index in expected]
+    assert [len(open_split(Path(output))) for output in OUTPUTS[1:]] == [6, 4]
 
 
 def test_other_sizes_are_resized(prepare, params):

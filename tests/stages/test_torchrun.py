@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ruamel.yaml import YAML
 
+from colorizer.files import write_yaml
 from colorizer.models.model_file import load_network
 from tests.conftest import REPOSITORY, UNET_WITH_BINS
 from tests.stages.conftest import HISTORY, METRICS, MODEL, PATHS, metrics, series
@@ -48,14 +48,14 @@ def train(server: Server, processes: int) -> str:
 @pytest.mark.parametrize("batch_size", [5, 11])
 @pytest.mark.parametrize(
     ("model", "loss"),
-    [({}, "mse"), ({"batch_norm": True}, "mse"), (UNET_WITH_BINS, "cross_entropy")],
+    [({}, "mse"), ({"batch_norm": "hidden"}, "mse"), (UNET_WITH_BINS, "cross_entropy")],
     ids=["plain", "batch norm", "unet with bins"],
 )
 @pytest.mark.usefixtures("built")
 def test_two_processes_train_as_one(server, params, model, loss, batch_size):
     params["model"] |= model
     params["train"] |= {"batch_size": batch_size, "epochs": 8, "patience": 2, "loss": loss}
-    YAML().dump(params, Path("params.yaml"))
+    write_yaml(Path("params.yaml"), params)
     outcomes = []
     for processes in (1, 2):
         output = train(server, processes)
@@ -73,7 +73,7 @@ def test_two_processes_train_as_one(server, params, model, loss, batch_size):
 @pytest.mark.usefixtures("built")
 def test_two_processes_give_the_same_bytes_each_time(server, params):
     """Once started by torchrun, once as forks."""
-    YAML().dump(params, Path("params.yaml"))
+    write_yaml(Path("params.yaml"), params)
     options = ("--standalone", "--nproc-per-node", "2")
     command = [*TORCHRUN, *options, "-m", "stages.train", *PATHS["train"]]
     subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
@@ -86,7 +86,7 @@ def test_two_processes_give_the_same_bytes_each_time(server, params):
 @pytest.mark.usefixtures("built")
 def test_two_machines_train_as_one(server, params, tmp_path):
     """Two agents of torchrun, each in a folder of its own; the second writes nothing."""
-    YAML().dump(params, Path("params.yaml"))
+    write_yaml(Path("params.yaml"), params)
     train(server, 1)
     one = (metrics(METRICS), series(HISTORY))
     other = tmp_path / "other"

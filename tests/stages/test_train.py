@@ -33,7 +33,7 @@ def test_writes_model_metrics_and_history(run, capsys):
 
 
 def test_the_reloaded_model_has_the_validation_error_that_training_reported(run, params):
-    params["model"]["batch_norm"] = True
+    params["model"] |= {"batch_norm": "all", "track_running_stats": False}
     run("train")
     validation = SplitTensors.of(open_split(Path(VAL)), torch.device("cpu"))
     mse, margin_error = validate(load_network(Path(MODEL)), validation, 12)

@@ -11,7 +11,7 @@ from tests.conftest import small_params
 @pytest.fixture
 def network() -> Colorizer:
     torch.manual_seed(0)
-    params = ModelParams(**small_params()["model"] | {"conv_layers": 3, "batch_norm": True})
+    params = ModelParams(**small_params()["model"] | {"conv_layers": 3, "batch_norm": "hidden"})
     return Colorizer(params, 12)
 
 

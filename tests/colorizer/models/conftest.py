@@ -13,7 +13,7 @@ UNET = {
     "color_space": "ycbcr",
     "conv_layers": 2,
     "kernels": 4,
-    "batch_norm": True,
+    "batch_norm": "hidden",
     "depth": 2,
     "patch_size": 1,
     "output_stride": 2,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.color import lab2rgb, rgb2lab, rgb2ycbcr
 
-from colorizer.models.color_spaces import OUT_CHANNELS, network_input, to_rgb
+from colorizer.models.color_spaces import OUT_CHANNELS, lightness_of, to_rgb
 
 IMAGES = arrays(np.uint8, (4, 5, 3))
 
@@ -48,13 +48,13 @@ def test_lab_equals_scikit_image(rgb):
     chroma = rgb2lab(rgb)[..., 1:]
     input_gray = channels_first(gray[..., None] * 2 - 1)
     torch.testing.assert_close(
-        network_input("lab", input_gray),
+        lightness_of("lab", input_gray),
         channels_first(lightness[..., None] / 50 - 1),
         atol=2e-4,
         rtol=0,
     )
     expected = lab2rgb(np.concatenate([lightness[..., None], chroma], axis=-1))
-    ours = to_rgb("lab", channels_first(chroma / 110), input_gray).clamp(-1, 1)
+    ours = to_rgb("lab", channels_first(chroma / 110), lightness_of("lab", input_gray)).clamp(-1, 1)
     torch.testing.assert_close(ours, channels_first(expected * 2 - 1), atol=5e-3, rtol=0)
 
 
@@ -69,6 +69,6 @@ def test_gradients_are_finite_everywhere(space):
 
 
 @pytest.mark.parametrize("space", ["rgb", "ycbcr"])
-def test_the_network_input_is_luma(space):
+def test_the_lightness_of_is_luma(space):
     gray = torch.rand(1, 1, 2, 2)
-    assert network_input(space, gray) is gray
+    assert lightness_of(space, gray) is gray

@@ -15,6 +15,8 @@ def test_an_even_kernel_is_refused():
         ({"depth": 1}, "network plain has none; should be 0"),
         ({"coord_channels": True}, "network plain has none; should be false"),
         ({"track_running_stats": False}, "there is no batch norm; should be true"),
+        ({"conv_layers": 1, "batch_norm": "hidden"}, "has no hidden layer; should be none or all"),
+        (UNET | {"batch_norm": "all"}, "in its blocks only; should be none or hidden"),
         ({"patch_size": 2}, "network plain has none; should be 1"),
         ({"output_stride": 2}, "network plain has none; should be 1"),
         (UNET | {"output_stride": 3}, "depth is 2 and patch_size is 1; should be 1 or 2 or 4"),

@@ -20,6 +20,18 @@ def write(path: Path, weights: dict[str, torch.Tensor], **facts: Any) -> None:
     save_file(weights, path, metadata={"colorizer": json.dumps(facts)})
 
 
+def with_batch_norm(changes: dict[str, Any]) -> st.SearchStrategy[ModelParams]:
+    """Params with any batch norm that the network can have."""
+    places = {"none"}
+    if changes["network"] == "plain":
+        places |= {"all"}
+    if changes["network"] == "unet" or changes["conv_layers"] > 1:
+        places |= {"hidden"}
+    return st.sampled_from(sorted(places)).map(
+        lambda place: ModelParams(**BASELINE | changes | {"batch_norm": place})
+    )
+
+
 @given(
     st.fixed_dictionaries(
         {
@@ -28,10 +40,9 @@ def write(path: Path, weights: dict[str, torch.Tensor], **facts: Any) -> None:
             "conv_layers": st.integers(1, 4),
             "kernels": st.integers(1, 9),
             "kernel_size": st.sampled_from([1, 3, 5]),
-            "batch_norm": st.booleans(),
             "tanh": st.booleans(),
         }
-    ).map(lambda changes: ModelParams(**BASELINE | changes))
+    ).flatmap(with_batch_norm)
 )
 def test_a_network_round_trips_through_its_file(tmp_path_factory, params):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
@@ -60,7 +71,7 @@ def test_the_same_network_gives_the_same_bytes(tmp_path):
     written = set()
     for _ in range(9):  # an arbitrary order may be the same by chance
         torch.manual_seed(1)
-        save_network(tmp_path / "model", build(conv_layers=4, batch_norm=True), (80, 80))
+        save_network(tmp_path / "model", build(conv_layers=4, batch_norm="hidden"), (80, 80))
         written.add((tmp_path / "model").read_bytes())
     assert len(written) == 1
 
@@ -133,7 +144,7 @@ NEW_UNET = {
     "conv_layers": 2,
     "kernels": 4,
     "kernel_size": 3,
-    "batch_norm": True,
+    "batch_norm": "hidden",
     "track_running_stats": True,
     "tanh": False,
     "dropout": 0.0,
@@ -143,6 +154,7 @@ NEW_UNET = {
     "coord_channels": True,
     "chroma_bins": 33,
     "chroma_range": 0.8,
+    "eval_batch_size": 32,
 }
 # Modules that were renamed: the new prefix of their weights and the old one.
 RENAMED_MODULES = {
@@ -184,7 +196,7 @@ def test_a_file_of_an_earlier_version_gives_the_same_network(tmp_path):
 
 def test_a_plain_network_of_an_earlier_version_gives_the_same_network(tmp_path):
     path = tmp_path / "model.safetensors"
-    network = build(batch_norm=True).eval()
+    network = build(batch_norm="hidden", eval_batch_size=32).eval()
     neutral = {"halvings": 0, "doublings": 0, "squares": 1, "positions": False}
     bins = {"bins": 0, "reach": 1.0}
     old = OLD_UNET | {"network": "plain", "color_space": "rgb", "kernels": 8} | neutral | bins
@@ -193,3 +205,24 @@ def test_a_plain_network_of_an_earlier_version_gives_the_same_network(tmp_path):
     assert loaded.params == network.params
     gray = torch.rand(1, 1, 9, 7) * 2 - 1
     assert torch.equal(loaded(gray), network(gray))
+
+
+@pytest.mark.parametrize("track_running_stats", [True, False])
+def test_a_file_with_batch_norm_true_loads_as_the_network_that_it_was(
+    tmp_path, track_running_stats
+):
+    path = tmp_path / "model.safetensors"
+    changes = {"batch_norm": True, "track_running_stats": track_running_stats}
+    without_the_new_key = {
+        key: value for key, value in BASELINE.items() if key != "eval_batch_size"
+    }
+    for conv_layers, expected in ((1, "none"), (2, "hidden")):
+        network = build(
+            conv_layers=conv_layers,
+            batch_norm=expected,
+            track_running_stats=track_running_stats or conv_layers == 1,
+            eval_batch_size=32,
+        )
+        old = without_the_new_key | changes | {"conv_layers": conv_layers}
+        write(path, network.state_dict(), model=old, margin=MARGIN, image_size=[80, 80])
+        assert load_network(path).params == network.params

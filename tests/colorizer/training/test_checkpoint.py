@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ruamel.yaml import YAML
 
+from colorizer.files import read_yaml
 from colorizer.metrics.margin import MetricParams
 from colorizer.training.checkpoint import (
     _project_files,
@@ -93,7 +93,7 @@ def test_the_fingerprint_distinguishes_code(monkeypatch, tmp_path):
 def test_the_fingerprint_covers_the_modules_that_training_depends_on():
     import_module("stages.train")
     covered = {path.relative_to(REPOSITORY).as_posix() for path in _project_files()}
-    deps = YAML(typ="safe", pure=True).load(REPOSITORY / "dvc.yaml")["stages"]["train"]["deps"]
+    deps = read_yaml(REPOSITORY / "dvc.yaml")["stages"]["train"]["deps"]
     assert {dep for dep in deps if dep.endswith(".py")} <= covered
     assert import_closure("stages/train.py") <= covered  # those in the folders among the deps, too
 

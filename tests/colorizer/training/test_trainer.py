@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.color import lab2rgb, rgb2lab
 
 from colorizer.inference.prediction import predict
 from colorizer.models.colorizer import Colorizer, normalize
@@ -144,10 +147,14 @@ RECIPES = {
     },
     "ema": {"ema_decay": 0.9, "loss": "huber"},
     "chroma bins": {"loss": "cross_entropy"},
+    "lab, augmentation": {"loss": "l1", "horizontal_flip": True, "max_shift": 2},
 }
 # Changes of section model for each recipe; the others train the default.
-MODELS = {"chroma bins": UNET_WITH_BINS | {"dropout": 0.2}}
-DEFAULT_MODEL = {"batch_norm": True, "dropout": 0.2}
+MODELS = {
+    "chroma bins": UNET_WITH_BINS | {"dropout": 0.2},
+    "lab, augmentation": {"color_space": "lab", "batch_norm": "hidden"},
+}
+DEFAULT_MODEL = {"batch_norm": "hidden", "dropout": 0.2}
 
 
 def test_ema_weights_diverge_with_the_weights(training, validation):
@@ -197,7 +204,7 @@ def test_batch_norm_statistics_depend_on_training_images_only(training, validati
     other = make_split(255 - draw_photos(6, seed=9), "other")
     statistics = []
     for held_out in (validation, other):
-        network = build(batch_norm=True)
+        network = build(batch_norm="hidden")
         started = start(network, training, held_out)
         for _ in range(2):
             started.run_epoch()
@@ -210,21 +217,49 @@ def test_batch_norm_statistics_depend_on_training_images_only(training, validati
 def test_without_running_stats_batch_norm_validates_by_batch_statistics_as_in_the_report(
     training, validation
 ):
-    network = build(batch_norm=True, track_running_stats=False)
+    network = build(batch_norm="all", track_running_stats=False, eval_batch_size=4)
     assert not any("running" in name for name in network.state_dict())
     epoch = start(network, training, validation, epochs=1).run_epoch()
     gray, rgb = normalize(torch.from_numpy(validation.gray[:]).unsqueeze(-1)), validation.rgb[:]
-    with torch.no_grad():
-        prediction = network.train()(gray)  # the report never left this mode
+    with torch.no_grad():  # the report never left this mode; batches of 4 and 2
+        prediction = torch.cat([network.train()(batch) for batch in gray.split(4)])
     difference = prediction.permute(0, 2, 3, 1).numpy() - (rgb / 127.5 - 1)
     assert epoch.val_mse == pytest.approx(np.square(difference).mean(), rel=1e-5)
 
 
-def test_validation_errors_do_not_depend_on_the_batch_size(validation, monkeypatch):
-    network, tensors = build(), SplitTensors.of(validation, CPU)
-    whole = validate(network, tensors, 12)
-    monkeypatch.setattr("colorizer.training.validation.EVAL_BATCH_SIZE", 4)  # batches of 4 and 2
-    assert validate(network, tensors, 12) == pytest.approx(whole, abs=1e-6)
+def test_lab_is_learned_from_the_prepared_lab(training, validation):
+    """Nothing but lab differs, and what is learned differs with it: L*, or a* and b*."""
+    weights = []
+    for channels in ([], [0], [1, 2]):
+        lab = training.lab[:].copy()
+        lab[..., channels] = lab[..., channels] / 2 + 10
+        network = build(color_space="lab")
+        run(network, replace(training, lab=lab), validation, epochs=1)
+        weights.append(network.body[0].weight.detach())
+    assert not torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_a_step_in_lab_follows_the_gradient_of_the_error_of_a_and_b(training, validation):
+    """The recipe written plainly, on scikit-image's lab of the same photographs."""
+    trained, reference = build(seed=1, color_space="lab"), build(seed=1, color_space="lab")
+    (epoch,) = run(trained, training, validation, epochs=1, batch_size=12).history
+    lab = torch.from_numpy(rgb2lab(training.rgb[:])).float().permute(0, 3, 1, 2)
+    output = reference.body(lab[:, :1] / 50 - 1)
+    ((output - lab[:, 1:] / 110) ** 2).mean().backward()
+    for ours, theirs in zip(trained.parameters(), reference.parameters(), strict=True):
+        expected = theirs.detach() - 0.1 * theirs.grad
+        torch.testing.assert_close(ours.detach(), expected, rtol=1e-3, atol=1e-5)
+    a_and_b = output.detach().permute(0, 2, 3, 1).numpy() * 110
+    rgb = lab2rgb(np.concatenate([lab[:, :1].permute(0, 2, 3, 1).numpy(), a_and_b], axis=-1))
+    squared = np.square(2 * rgb - training.rgb / 127.5)  # scikit-image clips rgb to 0..1
+    assert epoch.train_mse == pytest.approx(squared.mean(), rel=0.02)
+
+
+def test_validation_errors_do_not_depend_on_the_batch_size(validation):
+    tensors = SplitTensors.of(validation, CPU)
+    whole, parts = (validate(build(eval_batch_size=size), tensors, 12) for size in (6, 4))
+    assert parts == pytest.approx(whole, abs=1e-6)
 
 
 def test_ema_weights_equal_their_definition(training, validation):
