@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import pandas as pd
 from tqdm import tqdm
 
 from colorizer.data.photos import find_photos
@@ -41,7 +42,7 @@ from experiments.reporting.ablation_tables import (
 )
 from experiments.runs.identity import code_digest, params_digest
 from experiments.runs.rechecks import BASELINE, ROWS, draw, record
-from experiments.runs.results import Row, read_rows, write_rows
+from experiments.runs.results import read_table, write_table
 from experiments.runs.sweeps import Changes
 from experiments.runs.timing import reference_epochs, run_module
 
@@ -147,11 +148,11 @@ class Workplace:
 
 
 def measure_missing(
-    raw: Path, runs: Sequence[TrainingRun], rows: Sequence[Row]
-) -> Iterator[list[Row]]:
+    raw: Path, runs: Sequence[TrainingRun], rows: pd.DataFrame
+) -> Iterator[pd.DataFrame]:
     """Measure the runs that have no rows; yield the rows of each run."""
     code = code_digest()
-    present = {tuple(row[key] for key in KEYS) for row in rows}
+    present = {*_keys(rows)}
     missing = [run for run in runs if not present.issuperset(run.keys(code))]
     if not missing:
         return
@@ -170,12 +171,13 @@ def measure_missing(
                 dict(zip(KEYS, key, strict=True)) | values | context
                 for key, values in zip(run.keys(code), measured, strict=True)
             ]
-            yield [{name: str(row[name]) for name in COLUMNS} for row in new_rows]
+            yield pd.DataFrame(new_rows, columns=[*COLUMNS]).astype(str)
 
 
-def recheck(raw: Path, runs: Sequence[TrainingRun], expected: Sequence[Row]) -> None:
+def recheck(raw: Path, runs: Sequence[TrainingRun], expected: pd.DataFrame) -> None:
     """Measure runs again. Raises InputError unless all values are those of `expected`."""
-    expected_of = {_without_code(tuple(row[key] for key in KEYS)): row for row in expected}
+    rows = expected.to_dict("records")
+    expected_of = {_without_code(tuple(row[key] for key in KEYS)): row for row in rows}
     differences = []
     with TemporaryDirectory() as folder:
         workplace = Workplace(raw, Path(folder))
@@ -192,29 +194,30 @@ def recheck(raw: Path, runs: Sequence[TrainingRun], expected: Sequence[Row]) -> 
         raise InputError("\n  ".join(["reruns differ, and no row was changed:", *differences]))
 
 
+def _keys(rows: pd.DataFrame) -> Iterator[tuple[str, ...]]:
+    return rows[[*KEYS]].itertuples(index=False, name=None)
+
+
 def _without_code(key: tuple[str, ...]) -> tuple[str, ...]:
     model, seed, measured_on, _, params = key
     return model, seed, measured_on, params
 
 
-def recheck_and_stamp(args: argparse.Namespace, runs: Sequence[TrainingRun]) -> list[Row]:
+def recheck_and_stamp(args: argparse.Namespace, runs: Sequence[TrainingRun]) -> pd.DataFrame:
     """Recheck drawn runs, record it, and return the rows with the digest of the current code."""
-    rows = read_rows(args.results / RUNS_FILE)
-    keys = {_without_code(tuple(row[key] for key in KEYS)) for row in rows}
+    rows = read_table(args.results / RUNS_FILE, COLUMNS)
+    keys = {*map(_without_code, _keys(rows))}
     candidates = [run for run in runs if keys.issuperset(map(_without_code, run.keys("")))]
     if not candidates:
         raise InputError(f"{args.results / RUNS_FILE}: has no run of the current params")
     drawn = draw(candidates, args.recheck, args.recheck_seed)
-    expected = read_rows(args.baseline) if args.baseline else rows
+    expected = read_table(args.baseline, COLUMNS) if args.baseline else rows
     recheck(args.raw, drawn, expected)
     stamped = {_without_code(key) for run in candidates for key in run.keys("")}
     compared_with = BASELINE if args.baseline else ROWS
     record(args.results, RUNS_FILE, args.recheck_seed, len(drawn), len(candidates), compared_with)
-    return [
-        row | {"code": code_digest()}
-        for row in rows
-        if _without_code(tuple(row[key] for key in KEYS)) in stamped
-    ]
+    is_stamped = [_without_code(key) in stamped for key in _keys(rows)]
+    return rows.loc[is_stamped].assign(code=code_digest())
 
 
 def main() -> None:
@@ -233,13 +236,14 @@ def main() -> None:
     file = args.results / RUNS_FILE
     if args.recheck:
         rows = recheck_and_stamp(args, runs)
-        write_rows(file, COLUMNS, rows)
+        write_table(file, rows)
     else:
         keys = {key for run in runs for key in run.keys(code_digest())}
-        rows = [row for row in read_rows(file) if tuple(row[key] for key in KEYS) in keys]
+        rows = read_table(file, COLUMNS)
+        rows = rows.loc[[key in keys for key in _keys(rows)]]
         for new_rows in measure_missing(args.raw, runs, rows):
-            rows += new_rows
-            write_rows(file, COLUMNS, rows)
+            rows = pd.concat([rows, new_rows])
+            write_table(file, rows)
             write_tables(args.results, args.raw.name, rows, models)
     write_tables(args.results, args.raw.name, rows, models)
     print(f"{file}: {len(rows)} rows of {len(runs)} runs")

@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence, Set
 from pathlib import Path
 
+import pandas as pd
 from tqdm import tqdm
 
 from colorizer.errors import one_line_errors
@@ -27,19 +28,15 @@ from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
 
 def merge(before: Tables, held: Set[str], collected: Tables, runs: Sequence[Run]) -> Tables:
     """The collected rows and the earlier ones that hold, in the order of the runs."""
-    new = {row["name"] for row in collected[RUNS_FILE]}
-    data = {row["data"] for row in collected[RUNS_FILE]}
-    still_valid = {
-        row["name"]
-        for row in before[RUNS_FILE]
-        if row["name"] in held - new and (not data or row["data"] in data)
-    }
+    new, earlier = collected[RUNS_FILE], before[RUNS_FILE]
+    kept = earlier[earlier["name"].isin(held - {*new["name"]})]
+    if not new.empty:
+        kept = kept[kept["data"].isin(new["data"])]
     order = {run.name: number for number, run in enumerate(runs)}
     return {
-        file: sorted(
-            [*(row for row in before[file] if row["name"] in still_valid), *collected[file]],
-            key=lambda row: order[row["name"]],
-        )
+        file: pd.concat(
+            [before[file][before[file]["name"].isin(kept["name"])], collected[file]]
+        ).sort_values("name", key=lambda names: names.map(order), kind="stable", ignore_index=True)
         for file in COLUMNS
     }
 
@@ -50,16 +47,16 @@ def collect(data: str, results: Path) -> None:
     runs = read_sweeps(SWEEPS_FILE, data)
     experiments = experiments_of(show_experiments())
     commit = last_change(experiments.commit)
-    collected: Tables = {file: [] for file in COLUMNS}
+    parts: list[Tables] = [{file: pd.DataFrame(columns=COLUMNS[file]) for file in COLUMNS}]
     others = []
     finished = [run for run in runs if run.name in experiments.finished]
     for run in tqdm(finished, desc="collect", unit="run"):
         tables = rows_of_run(run, experiments.finished[run.name], commit)
-        if not holds(tables[RUNS_FILE][0], run):
+        if holds(tables[RUNS_FILE].iloc[0], run):
+            parts.append(tables)
+        else:
             others.append(run.name)
-            continue
-        for file, rows in tables.items():
-            collected[file] += rows
+    collected = {file: pd.concat([part[file] for part in parts]) for file in COLUMNS}
     tables = merge(read_tables(results), holding(results, runs), collected, runs)
     write_tables(results, tables)
     write_report(results, data, runs, tables, experiments.failed)

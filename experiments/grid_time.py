@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+import pandas as pd
 from tqdm import tqdm
 
 from colorizer.data.photos import find_photos
 from colorizer.errors import InputError, one_line_errors
 from colorizer.markdown import median_and_range, table
 from experiments.reporting.statistics import wall_time
-from experiments.runs.results import RUNS_FILE, Row, read_rows
+from experiments.runs.results import COLUMNS, RUNS_FILE, read_table
 from experiments.runs.sweeps import GRID, SWEEPS_FILE, Run, network_title, read_sweep
 from experiments.runs.timing import reference_epochs
 
@@ -28,18 +29,18 @@ REPORT_BEST = (2, 16)  # the network whose epochs the report's time was measured
 Network = tuple[int, int]  # conv layers, and kernels; 0 kernels for 1 layer, which has none
 
 
-def count_epochs(rows: Sequence[Row], runs: Sequence[Run]) -> Counter[Network]:
+def count_epochs(rows: pd.DataFrame, runs: Sequence[Run]) -> Counter[Network]:
     """Epochs of each network in the rows of runs, over all learning rates."""
     changes = {run.name: run.changes for run in runs}
     epochs: Counter[Network] = Counter()
-    for row in rows:
-        layers, kernels = (int(changes[row["name"]][key]) for key in GRID[1:])
-        epochs[layers, kernels if layers > 1 else 0] += int(row["epochs"])
+    for name, count in zip(rows["name"], rows["epochs"].astype(int), strict=True):
+        layers, kernels = (int(changes[name][key]) for key in GRID[1:])
+        epochs[layers, kernels if layers > 1 else 0] += count
     return epochs
 
 
 def comparison(
-    rows: Sequence[Row], epochs: Counter[Network], seconds: Mapping[Network, Sequence[float]]
+    rows: pd.DataFrame, epochs: Counter[Network], seconds: Mapping[Network, Sequence[float]]
 ) -> str:
     """Seconds and numbers of epochs, then total times and their ratios, as Markdown."""
     medians = {network: statistics.median(values) for network, values in seconds.items()}
@@ -74,9 +75,9 @@ def main() -> None:
     args = parser.parse_args()
     file = args.results / RUNS_FILE
     runs = read_sweep(SWEEPS_FILE, "grid", args.raw.name)
-    names = {run.name for run in runs}
-    rows = [row for row in read_rows(file) if row["name"] in names and row["queued"]]
-    if not rows:
+    rows = read_table(file, COLUMNS[RUNS_FILE])
+    rows = rows[rows["name"].isin([run.name for run in runs]) & (rows["queued"] != "")]
+    if rows.empty:
         raise InputError(f"{file}: has no run of the grid on {args.raw.name}")
     find_photos(args.raw / "train")
     epochs = count_epochs(rows, runs)

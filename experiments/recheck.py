@@ -15,6 +15,9 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from colorizer.errors import InputError, one_line_errors
 from experiments.collect import collect
 from experiments.runs.experiments import (
@@ -31,7 +34,6 @@ from experiments.runs.identity import (
 from experiments.runs.rechecks import BASELINE, ROWS, draw, record
 from experiments.runs.results import (
     RUNS_FILE,
-    Row,
     Tables,
     measured_values,
     read_tables,
@@ -41,9 +43,9 @@ from experiments.runs.runner import run_missing
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
 
 
-def find_candidates(rows: Sequence[Row], runs: Sequence[Run]) -> list[Run]:
+def find_candidates(rows: pd.DataFrame, runs: Sequence[Run]) -> list[Run]:
     """Runs whose row has their current params and data but other code; else those with any code."""
-    row_of = {row["name"]: row for row in rows}
+    row_of = {str(row["name"]): row for _, row in rows.iterrows()}
     same_inputs = [
         run for run in runs if run.name in row_of and has_same_inputs(row_of[run.name], run)
     ]
@@ -55,12 +57,14 @@ def find_differences(name: str, expected: Tables, measured: Tables) -> Iterator[
     """Every value of a run that differs, as a line of text."""
     before, after = measured_values(name, expected), measured_values(name, measured)
     for file, rows in after.items():
-        if len(rows) != len(before[file]):
-            yield f"{name}: has {len(rows)} rows of {file}, expected {len(before[file])}"
-        for expected_row, row in zip(before[file], rows, strict=False):
-            for column, value in row.items():
-                if value != expected_row[column]:
-                    yield f"{name}: {column} is {value}, expected {expected_row[column]} ({file})"
+        expected_rows = before[file]
+        if len(rows) != len(expected_rows):
+            yield f"{name}: has {len(rows)} rows of {file}, expected {len(expected_rows)}"
+        common = min(len(rows), len(expected_rows))
+        rows, expected_rows = rows.head(common), expected_rows.head(common)
+        for row, column in np.argwhere((rows != expected_rows).to_numpy()):
+            value, other = (str(each.iat[row, column]) for each in (rows, expected_rows))
+            yield f"{name}: {rows.columns[column]} is {value}, expected {other} ({file})"
 
 
 def rerun(runs: Sequence[Run], jobs: int) -> Tables:
@@ -75,13 +79,13 @@ def rerun(runs: Sequence[Run], jobs: int) -> Tables:
         rows_of_run(run, experiments.finished[name], experiments.commit)
         for name, run in renamed.items()
     ]
-    return {file: [row for table in tables for row in table[file]] for file in tables[0]}
+    return {file: pd.concat([table[file] for table in tables]) for file in tables[0]}
 
 
-def stamp(rows: Sequence[Row], candidates: Sequence[Run]) -> list[Row]:
+def stamp(rows: pd.DataFrame, candidates: Sequence[Run]) -> pd.DataFrame:
     """The rows, those of `candidates` with the digest of the current code."""
-    names = {run.name for run in candidates}
-    return [row | {"code": code_digest()} if row["name"] in names else row for row in rows]
+    is_candidate = rows["name"].isin([run.name for run in candidates])
+    return rows.assign(code=rows["code"].mask(is_candidate, code_digest()))
 
 
 def main() -> None:

@@ -32,7 +32,13 @@ settings.load_profile("same")
 
 REPOSITORY = Path(__file__).parents[1]
 # Files that run DVC for real. They mostly wait, and share a repository: each runs in one process.
-SLOW = ("test_pipeline.py", "test_sweep.py", "test_guides.py", "test_interruption.py")
+SLOW = (
+    "test_pipeline.py",
+    "test_sweep.py",
+    "test_guides.py",
+    "test_interruption.py",
+    "test_report_figures.py",
+)
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 SIZE = 16  # pixels, the smallest that params.yaml allows

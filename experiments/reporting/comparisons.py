@@ -1,41 +1,27 @@
-"""How settings change the margin error, and whether that exceeds seed noise."""
+"""How settings change the margin error: the questions of the report, answered seed by seed."""
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from experiments.reporting.statistics import (
-    Points,
-    column,
-    confidence_interval,
-    failure,
-    prediction_interval,
-    recipes,
-    t_quantile,
-    trained,
-)
-from experiments.runs.results import Row
+import pandas as pd
+
+from experiments.reporting.statistics import Results, failures, paired_differences, sign_flip_p
 
 
 class Comparison(NamedTuple):
-    """Two points of sweeps, each as SWEEP/POINT, and what distinguishes the first."""
+    """Two networks, each as SWEEP/POINT, and what distinguishes the first."""
 
     change: str
-    point: str
+    network: str
     reference: str
 
 
-KERNELS_8 = "seeds/conv2_kernels8"
-EVAL_MODE, BATCH_STATS = (
-    "batch_norm/track_running_stats_true",
-    "batch_norm/track_running_stats_false",
-)
-RATES, BATCHES = (
-    "batch_norm_rates/track_running_stats",
-    "batch_norm_batches/track_running_stats",
-)
-BEST = "proposals/baseline"
+REPORT_SEED = 0
+FEWEST_SEEDS = 3  # for a verdict
+
+KERNELS_8, KERNELS_16 = "seeds/conv2_kernels8", "seeds/conv2_kernels16"
+BATCH_STATS, EVAL_MODE = "track_running_stats_false", "track_running_stats_true"
 QUESTIONS = {
     "Conv layers": [
         Comparison("1 instead of 2 with 8 kernels", "seeds/conv1", KERNELS_8),
@@ -47,173 +33,150 @@ QUESTIONS = {
         Comparison("4 instead of 2", "seeds/conv2_kernels4", "seeds/conv2_kernels2"),
         Comparison("8 instead of 4", KERNELS_8, "seeds/conv2_kernels4"),
         Comparison("8 instead of 2", KERNELS_8, "seeds/conv2_kernels2"),
+        Comparison("16 instead of 8", KERNELS_16, KERNELS_8),
     ],
-    "16 kernels": [Comparison("16 instead of 8", "seeds/conv2_kernels16", KERNELS_8)],
     "Learning rate": [
         Comparison("0.01 instead of 0.1", "seeds/rate0.01", KERNELS_8),
         *(
-            Comparison(
-                f"{rate} instead of 0.1",
-                f"grid/conv_layers_2-kernels_8-learning_rate_{rate}",
-                "grid/conv_layers_2-kernels_8-learning_rate_0.1",
-            )
+            Comparison(f"{rate} instead of 0.1", f"rates/rate{rate}", KERNELS_8)
             for rate in ("0.0001", "0.001", "10")
         ),
+        Comparison("0.0001, up to 400 epochs", "rates/rate0.0001_400_epochs", KERNELS_8),
     ],
     "L2, 4 conv layers of 4 kernels": [
         Comparison(f"{decay} instead of none", f"l2/weight_decay_{decay}", "l2/weight_decay_0.0")
         for decay in ("0.0001", "0.001", "0.01", "0.1")
     ],
-    "Batch norm in evaluation mode": [
-        Comparison("with batch norm", f"{EVAL_MODE}-weight_decay_0.0", KERNELS_8),
+    "L2, the report's best network": [
+        Comparison(f"{decay} instead of none", f"l2_best/weight_decay_{decay}", KERNELS_16)
+        for decay in ("0.0001", "0.001", "0.01", "0.1")
+    ],
+    "Batch norm after every convolution": [
         Comparison(
-            "L2 0.01 too", f"{EVAL_MODE}-weight_decay_0.01", f"{EVAL_MODE}-weight_decay_0.0"
+            "validated with the batch, as the report",
+            f"batch_norm/{BATCH_STATS}-weight_decay_0.0",
+            KERNELS_8,
+        ),
+        Comparison("in evaluation mode", f"batch_norm/{EVAL_MODE}-weight_decay_0.0", KERNELS_8),
+        *(
+            Comparison(
+                f"validated with the batch, L2 {decay} too",
+                f"batch_norm/{BATCH_STATS}-weight_decay_{decay}",
+                f"batch_norm/{BATCH_STATS}-weight_decay_0.0",
+            )
+            for decay in ("0.0001", "0.001", "0.01", "0.1")
+        ),
+        *(
+            Comparison(
+                f"in evaluation mode, L2 {decay} too",
+                f"batch_norm/{EVAL_MODE}-weight_decay_{decay}",
+                f"batch_norm/{EVAL_MODE}-weight_decay_0.0",
+            )
+            for decay in ("0.0001", "0.001", "0.01", "0.1")
         ),
     ],
-    "Batch norm as the report validated": [
-        Comparison("with batch norm", f"{BATCH_STATS}-weight_decay_0.0", KERNELS_8),
+    "Batch norm after hidden convolutions": [
         Comparison(
-            "L2 0.01 too", f"{BATCH_STATS}-weight_decay_0.01", f"{BATCH_STATS}-weight_decay_0.0"
+            "validated with the batch",
+            f"batch_norm_hidden/{BATCH_STATS}-weight_decay_0.0",
+            KERNELS_8,
         ),
         Comparison(
-            "instead of in evaluation mode",
-            f"{BATCH_STATS}-weight_decay_0.0",
-            f"{EVAL_MODE}-weight_decay_0.0",
+            "in evaluation mode", f"batch_norm_hidden/{EVAL_MODE}-weight_decay_0.0", KERNELS_8
         ),
     ],
-    "Learning rate with batch norm in evaluation mode": [
+    "Learning rate, batch norm after every convolution": [
         Comparison(
-            f"{rate} instead of 0.1",
-            f"{RATES}_true-learning_rate_{rate}",
-            f"{EVAL_MODE}-weight_decay_0.0",
+            f"{rate} instead of 0.1, {mode}",
+            f"batch_norm_rates/{stats}-learning_rate_{rate}",
+            f"batch_norm/{stats}-weight_decay_0.0",
         )
+        for stats, mode in ((BATCH_STATS, "with the batch"), (EVAL_MODE, "evaluation mode"))
         for rate in ("0.2", "0.3", "0.4", "0.5")
     ],
-    "Batch size with batch norm in evaluation mode": [
+    "Batch size, batch norm after every convolution": [
         Comparison(
-            f"{size} instead of 16",
-            f"{BATCHES}_true-batch_size_{size}",
-            f"{EVAL_MODE}-weight_decay_0.0",
+            f"{size} instead of 16, {mode}",
+            f"batch_norm_batches/{stats}-batch_size_{size}",
+            f"batch_norm/{stats}-weight_decay_0.0",
         )
+        for stats, mode in ((BATCH_STATS, "with the batch"), (EVAL_MODE, "evaluation mode"))
         for size in ("32", "64", "128", "256")
     ],
     "Tanh": [Comparison("with tanh at the end", "seeds/tanh", KERNELS_8)],
-    "Schedules": [
-        Comparison(f"{name.replace('_', ' ')} instead of constant", f"proposals/{name}", BEST)
-        for name in ("cosine", "one_cycle", "plateau")
+    "What the report proposes, its best network": [
+        *(
+            Comparison(f"{name.replace('_', ' ')} schedule", f"proposals/{name}", KERNELS_16)
+            for name in ("cosine", "one_cycle", "plateau")
+        ),
+        Comparison("dropout 0.1", "proposals/dropout", KERNELS_16),
+        Comparison("Adam instead of SGD", "proposals/adam", KERNELS_16),
+        Comparison("RMSprop instead of SGD", "proposals/rmsprop", KERNELS_16),
     ],
-    "Dropout": [Comparison("0.1 instead of none", "proposals/dropout", BEST)],
-    "Adam and RMSprop": [
-        Comparison("Adam instead of SGD", "proposals/adam", BEST),
-        Comparison("RMSprop instead of SGD", "proposals/rmsprop", BEST),
+    "Fewer training photographs, the report's best network": [
+        Comparison(f"{share} of them", f"train_fraction/train_fraction_{fraction}", KERNELS_16)
+        for share, fraction in (("1/2", "0.5"), ("1/4", "0.25"), ("1/8", "0.125"))
     ],
 }
+COLUMNS = [
+    *("change", "seeds", "mean difference", "lowest", "highest", "lower with", "p"),
+    *("seed 0", "the report", "verdict"),
+]
 
 
-class Difference(NamedTuple):
-    """The mean difference of the margin errors of two points, over the seeds that both have."""
+class Answer(NamedTuple):
+    """What was seen of a comparison, seed by seed."""
 
-    seeds: list[str]
-    mean: float
-    noise: float  # half the width of the 95% interval of the mean
-    single_run: float  # half the width of the 95% interval of differences of one run each
+    comparison: Comparison
+    differences: pd.Series  # of margin errors, by seed
+    failed: str  # how many runs of the network failed, in parentheses
+    published: float  # the report's difference; NaN without one
 
     @property
-    def exceeds_noise(self) -> bool:
-        """Whether the interval of the mean excludes 0."""
-        return abs(self.mean) > self.noise
+    def verdict(self) -> str:
+        """Whether all seeds, of at least three, have a lower or a higher error."""
+        if len(self.differences) < FEWEST_SEEDS:
+            return "too few seeds" if len(self.differences) else "failed"
+        if (self.differences < 0).all():
+            return "lower"
+        return "higher" if (self.differences > 0).all() else "unclear"
 
-    def __str__(self) -> str:
-        """The difference with its interval and seeds."""
-        direction = f"{'lower' if self.mean < 0 else 'higher'} by {abs(self.mean):.4f}"
-        if len(self.seeds) == 1:
-            single = f"{direction} with the only common seed ({self.seeds[0]})"
-            if self.exceeds_noise:
-                return f"{single}, more than seed noise"
-            if self.noise == math.inf:
-                return f"{single}; the seed noise is unknown"
-            return f"{single}, within seed noise"
-        seeds = f"seeds {', '.join(self.seeds)}"
-        if self.exceeds_noise:
-            least, most = abs(self.mean) - self.noise, abs(self.mean) + self.noise
-            return f"{direction} ({least:.4f} to {most:.4f}; {seeds})"
-        least, most = self.mean - self.noise, self.mean + self.noise
-        return f"{self.mean:+.4f}, within seed noise ({least:+.4f} to {most:+.4f}; {seeds})"
-
-
-def difference(
-    rows: Sequence[Row], reference: Sequence[Row], reference_noise: float
-) -> Difference | None:
-    """How the margin errors of trained runs differ, paired by seed; None without a common seed.
-
-    `reference_noise` is half the width of the interval of differences of two runs of the reference,
-    which a difference of a single seed is compared with.
-    """
-    reference_errors = {row["seed"]: float(row["margin_error"]) for row in reference}
-    pairs = {
-        row["seed"]: (float(row["margin_error"]), reference_errors[row["seed"]])
-        for row in rows
-        if row["seed"] in reference_errors
-    }
-    if not pairs:
-        return None
-    differences = [error - other for error, other in pairs.values()]
-    mean = statistics.mean(differences)
-    if len(pairs) == 1:
-        return Difference([*pairs], mean, reference_noise, math.inf)
-    # Single runs are not paired by seed: both vary.
-    single_run = math.hypot(*map(prediction_interval, zip(*pairs.values(), strict=True)))
-    return Difference([*pairs], mean, confidence_interval(differences), single_run)
-
-
-def noise_of_two_runs(point: str, points: Points) -> float:
-    """Half the width of the interval that holds 95% of the differences of two runs of a point.
-
-    From the deviation over its seeds, including those of points with the same params; infinite for
-    one seed.
-    """
-    (rows,) = (rows for names, rows in recipes(points) if point in names)
-    errors = column(trained(rows), "margin_error")
-    if len(errors) < 2:
-        return math.inf
-    return t_quantile(len(errors)) * statistics.stdev(errors) * math.sqrt(2)
-
-
-def answer(comparison: Comparison, points: Points, published: Mapping[str, Row]) -> str | None:
-    """A sentence on a comparison; None when one of its points has no rows."""
-    rows, reference = points.get(comparison.point), points.get(comparison.reference)
-    if not rows or not reference:
-        return None
-    parts = [
-        f"{subject} {kind} with {_seeds([row for row in runs if failure(row) == kind])}"
-        for subject, runs in (("training", rows), ("the reference", reference))
-        for kind in sorted({failure(row) for row in runs} - {""})
-    ]
-    if trained(rows) and trained(reference):
-        noise = noise_of_two_runs(comparison.reference, points)
-        found = difference(trained(rows), trained(reference), noise)
-        parts.append(str(found or "no common seed"))
-        errors = [
-            float(row["margin_error"])
-            for point in (comparison.point, comparison.reference)
-            if (row := published.get(point)) and row["margin_error"]
+    def cells(self) -> list[str]:
+        """A row of a table with COLUMNS."""
+        differences = self.differences
+        count = len(differences)
+        seen = ["", "", "", "", ""]
+        if count:
+            seen = [
+                *(f"{value:+.4f}" for value in (differences.mean(), differences.min())),
+                f"{differences.max():+.4f}",
+                f"{(differences < 0).sum()} of {count}",
+                f"{sign_flip_p(differences):.3f}" if count > 1 else "",
+            ]
+        of_report = differences.get(REPORT_SEED)
+        return [
+            self.comparison.change + self.failed,
+            str(count),
+            *seen,
+            "" if of_report is None else f"{of_report:+.4f}",
+            "" if math.isnan(self.published) else f"{self.published:+.4f}",
+            self.verdict,
         ]
-        if found and len(errors) == 2:
-            parts.append(_beside(found, errors[0] - errors[1]))
-    return f"{comparison.change}: {'; '.join(parts)}"
 
 
-def _beside(found: Difference, published: float) -> str:
-    if found.single_run == math.inf:
-        return f"the report has {published:+.4f}"
-    if abs(published - found.mean) <= found.single_run:
-        return f"the report has {published:+.4f}, which one run of each may give"
-    least, most = found.mean - found.single_run, found.mean + found.single_run
-    return (
-        f"the report has {published:+.4f}, **outside the 95% interval of differences of one run "
-        f"each**, {least:+.4f} to {most:+.4f}"
-    )
+def answers(
+    comparisons: Sequence[Comparison], results: Results, published: Mapping[str, float]
+) -> list[Answer]:
+    """The comparisons whose two networks have rows.
 
-
-def _seeds(rows: Sequence[Row]) -> str:
-    return f"seed{'s' if len(rows) > 1 else ''} {', '.join(row['seed'] for row in rows)}"
+    `published` are the report's margin errors, by recipe.
+    """
+    found = []
+    for comparison in comparisons:
+        rows, reference = map(results.of_network, comparison[1:])
+        if rows.empty or reference.empty:
+            continue
+        errors = [published.get(results.recipes[network], math.nan) for network in comparison[1:]]
+        differences = paired_differences(rows, reference)
+        found.append(Answer(comparison, differences, failures(rows), errors[0] - errors[1]))
+    return found

@@ -1,135 +1,249 @@
-"""Charts of sweeps: a heat map of the grid, learning curves and margin curves."""
+"""Charts of sweeps: the grid, differences seed by seed, learning curves and margin curves."""
 
-import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from colorizer.figures import CURVE_INCHES
-from experiments.reporting.statistics import column, converged, points_of
-from experiments.runs.results import CURVES_FILE, HISTORIES_FILE, RUNS_FILE, Row, Tables
+from experiments.reporting.comparisons import REPORT_SEED, Answer
+from experiments.reporting.statistics import Results, trained
+from experiments.runs.results import CURVES_FILE, HISTORIES_FILE, MEASURED, Tables
 from experiments.runs.sweeps import GRID, Run, network_title
 
-TICKS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of logarithmic axes of shares
+TICKS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of logarithmic axes of shares
+SETTLED = 0.25  # the share of its epochs after which the best curve should be visible
 # Titles of the charts, by the name of their file.
 CHARTS = {
-    "grid": "Margin errors of the grid",
-    "learning_seeds": "Learning curves of the first seed of sweep seeds",
-    "margins_seeds": "Margin curves of the first seed of sweep seeds, minus the best network's",
+    "grid": "Margin errors of the grid, lower is better; each learning rate has its own colors",
+    "differences": "Differences of the margin error, a dot for each seed; lower is better",
+    "learning_seeds": "Learning curves of sweep seeds: means over seeds in bands of all seeds",
+    "margins_seeds": "Margin curves of sweep seeds, means over seeds, minus the best network's",
     "learning_grid": "Learning curves of the grid at learning rate 0.1",
     "margins_grid": "Margin curves of the grid at learning rate 0.1, minus the best network's",
 }
 
 
-def grid_errors(runs: Sequence[Run], rows: Sequence[Row]) -> tuple[list[list[float]], np.ndarray]:
-    """The grid's learning rates, conv layers and kernels, and the margin errors over them.
+def grid_errors(runs: Sequence[Run], results: Results) -> pd.DataFrame:
+    """Margin errors of the grid, means over seeds: infinite when all runs diverged.
 
-    Errors are (rates, conv layers, kernels), means over seeds: NaN without a run, infinite when all
-    runs diverged.
+    Columns learning_rate, conv_layers, kernels, margin_error and trained (whether a run did not
+    fail), a row for each network with runs.
     """
-    changes = {run.point: run.changes for run in runs if run.sweep == "grid"}
-    axes = [sorted({float(change[key]) for change in changes.values()}) for key in GRID]
-    errors = np.full([len(axis) for axis in axes], math.nan)
-    for point, rows_of_point in points_of(rows).items():
-        sweep, _, name = point.partition("/")
-        if sweep == "grid":
-            index = [
-                axis.index(float(changes[name][key])) for axis, key in zip(axes, GRID, strict=True)
-            ]
-            values = column(converged(rows_of_point), "margin_error")
-            errors[tuple(index)] = statistics.mean(values) if values else math.inf
-    return axes, errors
+    settings = pd.DataFrame(
+        {key.partition(".")[2]: run.changes[key] for key in GRID}
+        | {"network": f"{run.sweep}/{run.point}"}
+        for run in runs
+        if run.sweep == "grid"
+    ).drop_duplicates()
+    converged = results.rows[results.rows["diverged"] == 0]
+    errors = converged.groupby("network")["margin_error"].mean()
+    present = settings[settings["network"].isin(results.rows["network"])]
+    errors_of = present["network"].map(errors).fillna(np.inf)
+    is_trained = present["network"].isin(trained(results.rows)["network"])
+    return present.assign(margin_error=errors_of, trained=is_trained).drop(columns="network")
 
 
-def grid_figure(axes: Sequence[Sequence[float]], errors: np.ndarray) -> Figure:
-    """Draw margin errors, (rates, conv layers, kernels), as a heat map for each learning rate."""
-    rates, layers, kernels = axes
-    figure = Figure((2.4 * len(rates) + 1.2, 3.0), layout="constrained")
-    cells = figure.subplots(1, len(rates), squeeze=False, sharey=True)[0]
-    finite = errors[np.isfinite(errors)]
-    least, most = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    for cell, rate, errors_at_rate in zip(cells, rates, errors, strict=True):
-        shown = np.ma.masked_invalid(errors_at_rate)
-        image = cell.imshow(shown, cmap="viridis_r", vmin=least, vmax=most, aspect="auto")
-        cell.set_title(f"learning rate {rate:g}", fontsize=9)
-        cell.set_xticks(range(len(kernels)), [f"{value:g}" for value in kernels])
-        cell.set_yticks(range(len(layers)), [f"{value:g}" for value in layers])
+def grid_figure(errors: pd.DataFrame) -> Figure:
+    """Draw the margin errors of `grid_errors` as a heat map for each learning rate."""
+    by_rate = dict(iter(errors.groupby("learning_rate")))
+    figure = Figure((2.4 * len(by_rate) + 0.4, 2.9), layout="constrained")
+    figure.suptitle("margin error, lower is better", fontsize=10)
+    cells = figure.subplots(1, len(by_rate), squeeze=False, sharey=True)[0]
+    for cell, (rate, some) in zip(cells, by_rate.items(), strict=True):
+        grid = some.pivot(index="conv_layers", columns="kernels", values="margin_error")
+        shown = np.ma.masked_invalid(grid.to_numpy())
+        # Each learning rate on its own scale, without failed runs (gray): on a common one 0.23
+        # would look like 0.26.
+        scale = some.loc[some["trained"], "margin_error"]
+        limits = {} if scale.empty else {"vmin": scale.min(), "vmax": scale.max()}
+        colors = colormaps["viridis_r"].with_extremes(over="lightgray")
+        image = cell.imshow(shown, cmap=colors, aspect="auto", **limits)
+        cell.set_title(f"learning rate {float(str(rate)):g}", fontsize=9)
+        cell.set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
+        cell.set_yticks(range(grid.shape[0]), [f"{value:g}" for value in grid.index])
         cell.set_xlabel("kernels")
-        for (y, x), error in np.ndenumerate(errors_at_rate):
-            text = "" if math.isnan(error) else f"{error:.4f}" if error < math.inf else "diverged"
-            dark = error < math.inf and error > (least + most) / 2
-            color = "white" if dark else "black"
+        for (y, x), error in np.ndenumerate(grid.to_numpy()):
+            text = "" if np.isnan(error) else f"{error:.4f}" if error < np.inf else "diverged"
+            color = "white" if 0.5 < image.norm(error) <= 1 else "black"
             cell.text(x, y, text, ha="center", va="center", fontsize=8, color=color)
     cells[0].set_ylabel("conv layers")
-    figure.colorbar(image, ax=list(cells), label="margin error")
     return figure
 
 
-def figures(runs: Sequence[Run], tables: Tables) -> dict[str, Figure]:
-    """The charts that the rows suffice for, by name."""
-    rows, histories, curves = (tables[file] for file in (RUNS_FILE, HISTORIES_FILE, CURVES_FILE))
-    seeds = [run for run in runs if run.sweep == "seeds"]
-    first = {run.name: run.point for run in seeds if run.seed == seeds[0].seed}
-    grid = {
-        run.name: network_title(int(run.changes[GRID[1]]), int(run.changes[GRID[2]]))
-        for run in runs
-        if run.sweep == "grid" and run.changes[GRID[0]] == 0.1
-    }
-    drawn = {}
-    if any(row["sweep"] == "grid" for row in rows):
-        drawn["grid"] = grid_figure(*grid_errors(runs, rows))
-    for name, labels in (("seeds", first), ("grid", grid)):
-        errors = {
-            labels[row["name"]].replace("_", " "): (row["name"], float(row["margin_error"]))
-            for row in rows
-            if row["name"] in labels
-        }
-        learning = {label: _of(run, histories) for label, (run, _) in errors.items()}
-        margins = {label: _of(run, curves) for label, (run, _) in errors.items()}
-        if any(learning.values()):
-            drawn[f"learning_{name}"] = learning_figure(learning)
-        if any(margins.values()):
-            best = min(errors, key=lambda label: errors[label][1])
-            drawn[f"margins_{name}"] = margins_figure(margins, best)
-    return drawn
+def differences_figure(answers: Mapping[str, Sequence[Answer]]) -> Figure:
+    """Draw the differences of all questions: seeds as dots, their mean, the report's difference."""
+    lines: list[tuple[str, Answer | None]] = []
+    for question, some in answers.items():
+        seen = [answer for answer in some if len(answer.differences)]
+        lines += [(question, None), *((each.comparison.change, each) for each in seen)] * bool(seen)
+    figure = Figure((CURVE_INCHES[0] * 1.3, 0.2 * len(lines) + 1.2), layout="constrained")
+    axes = figure.add_subplot(xlabel="difference of the margin error, lower is better")
+    points: dict[str, list[tuple[float, int]]] = {}
+    for y, (_, answer) in enumerate(lines):
+        if answer is None:
+            continue
+        for seed, value in answer.differences.items():
+            label = "the report's seed, 0" if seed == REPORT_SEED else "other seeds"
+            points.setdefault(label, []).append((value, y))
+        points.setdefault("mean", []).append((answer.differences.mean(), y))
+        if not np.isnan(answer.published):
+            points.setdefault("the report", []).append((answer.published, y))
+    for label, marker, color, size in (
+        ("other seeds", "o", "steelblue", 16),
+        ("the report's seed, 0", "D", "darkorange", 20),
+        ("mean", "|", "black", 90),
+        ("the report", "x", "firebrick", 28),
+    ):
+        if label in points:
+            x, y_of_x = zip(*points[label], strict=True)
+            axes.scatter(x, y_of_x, s=size, color=color, marker=marker, label=label)
+    axes.axvline(0, color="gray", linewidth=0.8)
+    _set_symlog(axes.xaxis, axes.set_xscale)
+    axes.set_yticks(range(len(lines)), [text for text, _ in lines], fontsize=8)
+    for tick, (_, answer) in zip(axes.get_yticklabels(), lines, strict=True):
+        tick.set_fontweight("normal" if answer else "bold")
+    axes.set_ylim(len(lines) - 0.5, -0.5)
+    axes.grid(axis="x", which="both", alpha=0.3)
+    axes.tick_params(axis="x", labelsize=8)
+    figure.legend(fontsize=8, loc="outside upper center", ncols=4)
+    return figure
 
 
-def _of(run: str, rows: Sequence[Row]) -> list[Row]:
-    return [row for row in rows if row["name"] == run]
+def draw_learning(
+    axes: Axes, histories: Mapping[str, pd.DataFrame], column: str, every_run: bool
+) -> None:
+    """Draw a column over epochs: for each label the mean over runs, in a band of all runs.
+
+    `histories` have columns name, epoch and `column`. The mean ends where fewer than half of the
+    runs are left. The axis shows where curves end, and how the best one gets there. `every_run`
+    draws the runs, too.
+    """
+    ends, best = [], pd.Series([np.inf])
+    for label, history in histories.items():
+        runs = history["name"].nunique()
+        of_epoch = history.groupby("epoch")[column].agg(["mean", "min", "max", "count"])
+        mean = of_epoch[of_epoch["count"] * 2 >= runs]
+        (line,) = axes.plot(mean.index, mean["mean"], label=label)
+        axes.fill_between(mean.index, mean["min"], mean["max"], color=line.get_color(), alpha=0.15)
+        if every_run:
+            for _, run in history.groupby("name"):
+                axes.plot(
+                    run["epoch"], run[column], color=line.get_color(), alpha=0.3, linewidth=0.8
+                )
+        ends.append(mean["mean"].min())
+        best = mean["mean"] if ends[-1] == min(ends) else best
+    highest = max(*ends, best.iloc[int(SETTLED * len(best)) :].max())
+    margin = 0.1 * (highest - min(ends)) or 0.01
+    axes.set_ylim(min(ends) - margin, highest + 4 * margin)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("epoch")
+    axes.grid(alpha=0.3)
 
 
-def learning_figure(histories: Mapping[str, Sequence[Row]]) -> Figure:
-    """Overlay validation margin errors over epochs, a line for each label."""
-    figure = Figure(CURVE_INCHES, layout="constrained")
-    axes = figure.add_subplot(xlabel="epoch", ylabel="validation margin error")
-    for label, rows in histories.items():
-        axes.plot(column(rows, "epoch"), column(rows, "val_margin_error"), label=label)
-    # Logarithmic, so that a network that learned nothing leaves room for the others.
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:.2g}")
-    axes.yaxis.set_minor_formatter("{x:.2g}")
-    axes.grid(which="both", alpha=0.3)
+def learning_figure(
+    histories: Mapping[str, pd.DataFrame], failed: Mapping[str, pd.DataFrame]
+) -> Figure:
+    """Draw validation margin errors over epochs, those of failed runs in a panel of their own."""
+    width, height = CURVE_INCHES
+    figure = Figure((width * (1.6 if failed else 1), height), layout="constrained")
+    panels = figure.subplots(1, 2, squeeze=False, width_ratios=[2, 1])[0] if failed else []
+    axes = panels[0] if failed else figure.add_subplot()
+    draw_learning(axes, histories, "val_margin_error", every_run=False)
+    axes.set_ylabel("validation margin error, lower is better")
     axes.legend(fontsize=8)
+    if failed:
+        for label, history in failed.items():
+            for number, (_, run) in enumerate(history.groupby("name")):
+                panels[1].plot(
+                    *(run["epoch"], run["val_margin_error"]), label="" if number else label
+                )
+        panels[1].set_ylim(0, 1)
+        panels[1].set_title("failed runs", fontsize=9)
+        panels[1].set_xlabel("epoch")
+        panels[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        panels[1].grid(alpha=0.3)
+        panels[1].legend(fontsize=8)
     return figure
 
 
-def margins_figure(curves: Mapping[str, Sequence[Row]], best: str) -> Figure:
-    """Overlay margin curves minus that of `best`: the curves themselves look alike."""
+def margins_figure(curves: pd.DataFrame, best: str) -> Figure:
+    """Draw margin curves minus that of `best`: the curves themselves look alike.
+
+    `curves` has a column of shares for each label, and margins as its index.
+    """
     figure = Figure(CURVE_INCHES, layout="constrained")
     axes = figure.add_subplot(
         xlabel="margin, levels of 0..255",
         ylabel=f"share of values off by the margin or more,\nminus that of {best}",
     )
-    least = np.array(column(curves[best], "network"))
-    for label, rows in curves.items():
-        axes.plot(column(rows, "margin"), np.array(column(rows, "network")) - least, label=label)
-    # Logarithmic, but linear near 0: a curve can also lie below that of the best.
-    axes.set_yscale("symlog", linthresh=0.01)
-    axes.yaxis.set_major_locator(FixedLocator(sorted([*TICKS, 0, *(-tick for tick in TICKS)])))
-    axes.yaxis.set_major_formatter("{x:g}")
+    for label in curves:
+        axes.plot(curves.index, curves[label] - curves[best], label=label)
+    _set_symlog(axes.yaxis, axes.set_yscale)
     axes.grid(which="both", alpha=0.3)
     axes.legend(fontsize=8)
     return figure
+
+
+def figures(
+    runs: Sequence[Run],
+    results: Results,
+    tables: Tables,
+    answers: Mapping[str, Sequence[Answer]],
+) -> dict[str, Figure]:
+    """The charts that the rows suffice for, by name."""
+    labels = {
+        "seeds": {run.name: run.point.replace("_", " ") for run in runs if run.sweep == "seeds"},
+        "grid": {
+            run.name: network_title(int(run.changes[GRID[1]]), int(run.changes[GRID[2]]))
+            for run in runs
+            if run.sweep == "grid" and run.changes[GRID[0]] == 0.1
+        },
+    }
+    drawn = {}
+    if (results.rows["sweep"] == "grid").any():
+        drawn["grid"] = grid_figure(grid_errors(runs, results))
+    if any(len(each.differences) for some in answers.values() for each in some):
+        drawn["differences"] = differences_figure(answers)
+    for name, label_of in labels.items():
+        rows = results.rows[results.rows["name"].isin(label_of)]
+        rows = rows.assign(label=rows["name"].map(label_of))
+        drawn |= _curves(name, rows, tables)
+    return drawn
+
+
+def _curves(name: str, rows: pd.DataFrame, tables: Tables) -> dict[str, Figure]:
+    """Learning curves and margin curves of rows that have a label each."""
+    counted = trained(rows)
+    drawn = {}
+    histories, curves = (
+        tables[file].astype(dict.fromkeys(MEASURED[file], float))
+        for file in (HISTORIES_FILE, CURVES_FILE)
+    )
+    learning = _by_label(histories, counted)
+    if learning:
+        failed = rows[rows["failure"] == "learned nothing"]
+        drawn[f"learning_{name}"] = learning_figure(learning, _by_label(histories, failed))
+    margins = curves.merge(counted[["name", "label"]], on="name")
+    if not margins.empty:
+        means = margins.pivot_table(index="margin", columns="label", values="network", sort=False)
+        best = counted.groupby("label")["margin_error"].mean().idxmin()
+        drawn[f"margins_{name}"] = margins_figure(means, str(best))
+    return drawn
+
+
+def _by_label(histories: pd.DataFrame, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    labeled = histories.merge(rows[["name", "label"]], on="name")
+    return {str(label): some for label, some in labeled.groupby("label", sort=False)}
+
+
+def _set_symlog(axis: Axis, set_scale: Callable[..., None]) -> None:
+    """Make an axis logarithmic, but linear near 0: differences can be negative."""
+    set_scale("symlog", linthresh=0.01)
+    axis.set_major_locator(FixedLocator(sorted([*TICKS, 0, *(-tick for tick in TICKS)])))
+    axis.set_major_formatter("{x:g}")

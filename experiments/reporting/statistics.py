@@ -1,111 +1,122 @@
-"""Statistics over the rows of runs: groups of seeds, failed runs, means, intervals."""
+"""Statistics over the rows of runs: networks with their seeds, failed runs, paired differences."""
 
-import math
-import statistics
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
-from scipy.stats import t
+import numpy as np
+import pandas as pd
+from scipy.stats import permutation_test
 
-from experiments.runs.results import Row
-
-Points = dict[str, list[Row]]  # the rows of each SWEEP/POINT, in the order of seeds
-CONFIDENCE = 0.95
-
-
-def column(rows: Sequence[Row], name: str) -> list[float]:
-    """A column as numbers."""
-    return [float(row[name]) for row in rows]
+from experiments.runs.identity import recipe_digest
+from experiments.runs.results import MEASURED, RUNS_FILE
+from experiments.runs.sweeps import Run
 
 
-def mean_and_std(values: Sequence[float], digits: int) -> str:
-    """Mean and, for two or more values, standard deviation."""
-    mean = f"{statistics.mean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
+@dataclass(frozen=True)
+class Results:
+    """Rows of sweeps, with numbers; `recipes` are the params, apart from seeds, of each network.
+
+    A network is SWEEP/POINT. Several networks can have one recipe: their rows are of one another.
+    """
+
+    rows: pd.DataFrame
+    recipes: Mapping[str, str]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, runs: Sequence[Run]) -> "Results":
+        """The rows of runs, from rows as read from the CSV, which are text."""
+        rows = rows[rows["name"].isin([run.name for run in runs])]
+        recipes = {f"{run.sweep}/{run.point}": recipe_digest(run.changes) for run in runs}
+        numbers = dict.fromkeys(MEASURED[RUNS_FILE], float) | {"seed": int}
+        typed = rows.astype({name: kind for name, kind in numbers.items() if name in rows})
+        network = typed["sweep"] + "/" + typed["point"]
+        return cls(
+            typed.assign(
+                network=network, recipe=network.map(recipes), failure=failure_of_rows(typed)
+            ),
+            recipes,
+        )
+
+    def of_network(self, network: str) -> pd.DataFrame:
+        """The rows of a network's recipe, one for each seed, in the order of seeds."""
+        rows = self.rows[self.rows["recipe"] == self.recipes.get(network)]
+        return rows.drop_duplicates("seed").sort_values("seed")
 
 
-def t_quantile(count: int) -> float:
-    """Quantile of Student's t for a two-sided 95% interval from `count` values, 2 or more."""
-    return float(t.ppf((1 + CONFIDENCE) / 2, count - 1))
-
-
-def confidence_interval(values: Sequence[float]) -> float:
-    """Half the width of the 95% interval of the mean; infinite for one value."""
-    if len(values) < 2:
-        return math.inf
-    return t_quantile(len(values)) * statistics.stdev(values) / math.sqrt(len(values))
-
-
-def prediction_interval(values: Sequence[float]) -> float:
-    """Half the width of the interval around the mean that holds 95% of further values."""
-    return confidence_interval(values) * math.sqrt(1 + len(values))
-
-
-def points_of(rows: Sequence[Row]) -> Points:
-    """Rows by their point."""
-    points: Points = {}
-    for row in sorted(rows, key=lambda row: int(row["seed"])):
-        points.setdefault(f"{row['sweep']}/{row['point']}", []).append(row)
-    return points
-
-
-def recipes(points: Points) -> Iterator[tuple[list[str], list[Row]]]:
-    """Points that have the same params apart from seeds, and the rows of all their seeds, once."""
-    groups: list[tuple[list[str], dict[str, Row]]] = []
-    for point, rows in points.items():
-        by_params = {row["params"]: row for row in rows}  # the params include the seed
-        same = [group for group in groups if group[1].keys() & by_params.keys()]
-        for group in same:
-            groups.remove(group)
-            by_params |= group[1]
-        groups.append(([*(name for names, _ in same for name in names), point], by_params))
-    yield from ((names, [*rows.values()]) for names, rows in groups)
-
-
-def failure(row: Row) -> str:
-    """How a run failed, so that its error says nothing about its settings; "" when it did not.
+def failure_of_rows(rows: pd.DataFrame) -> np.ndarray:
+    """How each run failed, so that its error says nothing about its settings; "" when it did not.
 
     A run learned nothing when its margin error is above that of copied gray and less than 1% below
     that of its first epoch. Dead kernels, whose ReLU is 0 for almost all inputs, are a known cause.
     """
-    if row["diverged"] != "0":
-        return "diverged"
-    error, first, gray = (
-        float(row[name]) for name in ("margin_error", "first_margin_error", "gray_margin_error")
+    error = rows["margin_error"]
+    learned_nothing = (error > rows["gray_margin_error"]) & (
+        error > 0.99 * rows["first_margin_error"]
     )
-    return "learned nothing" if error > gray and error > 0.99 * first else ""
+    kinds = [(rows["diverged"] != 0).to_numpy(), learned_nothing.to_numpy()]
+    return np.select(kinds, ["diverged", "learned nothing"], default="")
 
 
-def trained(rows: Sequence[Row]) -> list[Row]:
+def trained(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows of runs that did not fail."""
-    return [row for row in rows if not failure(row)]
+    return rows[rows["failure"] == ""]
 
 
-def converged(rows: Sequence[Row]) -> list[Row]:
-    """Rows of runs that did not diverge."""
-    return [row for row in rows if row["diverged"] == "0"]
-
-
-def failures(rows: Sequence[Row]) -> str:
+def failures(rows: pd.DataFrame) -> str:
     """How many runs failed and how, in parentheses; "" when none did."""
-    counts = Counter(filter(None, map(failure, rows)))
+    counts = rows.loc[rows["failure"] != "", "failure"].value_counts(sort=False)
     if len(rows) == 1:
-        return "".join(f" ({kind})" for kind in counts)
+        return "".join(f" ({kind})" for kind in counts.index)
     return "".join(f" ({count} of {len(rows)} {kind})" for kind, count in counts.items())
 
 
-def wall_time(rows: Sequence[Row]) -> timedelta:
-    """The time in which at least one of the runs was queued or running."""
-    intervals = sorted(
-        (datetime.fromisoformat(row["queued"]), datetime.fromisoformat(row["finished"]))
-        for row in rows
-        if row["queued"]
+def mean_and_std(values: pd.Series, digits: int) -> str:
+    """Mean and, for two or more values, standard deviation."""
+    mean = f"{values.mean():.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {values.std():.{digits}f}"
+
+
+def mean_error(rows: pd.DataFrame) -> str:
+    """Margin error of the trained runs, mean and standard deviation, with what failed."""
+    counted = trained(rows)
+    if counted.empty:
+        return ", ".join(rows["failure"].unique())
+    return mean_and_std(counted["margin_error"], 4) + failures(rows)
+
+
+def paired_differences(rows: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
+    """How the margin errors of trained runs differ, for each seed that both have."""
+    errors, others = (trained(each).set_index("seed")["margin_error"] for each in (rows, reference))
+    return (errors - others).dropna()
+
+
+def sign_flip_p(differences: pd.Series) -> float:
+    """P-value of a mean difference of 0: the exact two-sided sign-flip permutation test.
+
+    It assumes that each difference is as likely to have the other sign, not that differences are
+    normally distributed. The smallest value that n differences can give is 2 / 2**n.
+    """
+    if len(differences) < 2:
+        return 1.0
+    tested = permutation_test(
+        (differences.to_numpy(float),),
+        lambda values, axis: np.mean(values, axis=axis),
+        permutation_type="samples",
+        n_resamples=2 ** len(differences),  # all of them: the test is exact
+        vectorized=True,
+        axis=0,
     )
-    total = timedelta()
-    end = intervals[0][0] if intervals else None
-    for queued, finished in intervals:
-        if end is not None and finished > end:
-            total += finished - max(queued, end)
-            end = finished
-    return total
+    return float(tested.pvalue)
+
+
+def wall_time(rows: pd.DataFrame) -> timedelta:
+    """The time in which at least one of the runs was queued or running."""
+    timed = rows[rows["queued"] != ""]
+    queued, finished = (pd.to_datetime(timed[name], utc=True) for name in ("queued", "finished"))
+    spans = pd.DataFrame({"start": queued, "end": finished}).sort_values("start")
+    covered = spans["end"].cummax().shift()  # until when the runs before were queued or running
+    starts = spans["start"].where(~(covered > spans["start"]), covered)
+    durations = spans["end"] - starts
+    total = durations[durations > pd.Timedelta(0)].sum()
+    return pd.Timedelta(total).to_pytimedelta()

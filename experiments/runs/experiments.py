@@ -1,10 +1,11 @@
 """Runs of sweeps as experiments of DVC: which there are, and the rows that their commits hold."""
 
-import csv
 import json
 import re
 from io import StringIO
 from typing import Any, NamedTuple
+
+import pandas as pd
 
 from colorizer.files import parse_yaml
 from experiments.runs.commands import command
@@ -16,7 +17,6 @@ from experiments.runs.results import (
     HISTORIES_FILE,
     RUNS_FILE,
     TRAIN_METRICS,
-    Row,
     Tables,
 )
 from experiments.runs.sweeps import Run
@@ -82,10 +82,10 @@ def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
         **{name: evaluation[name] for name in EVALUATE_METRICS},
         "table_margin_error": evaluation["table_mode"]["margin_error"],
         "gray_margin_error": evaluation["gray"]["margin_error"],
-        "first_margin_error": history[0]["val_margin_error"],
+        "first_margin_error": history["val_margin_error"].iloc[0],
     }
     return {
-        RUNS_FILE: [{name: str(value) for name, value in row.items()}],
+        RUNS_FILE: pd.DataFrame([{name: str(value) for name, value in row.items()}]),
         HISTORIES_FILE: history,
         CURVES_FILE: _series(run, revision, "plots/margin_curve.csv", CURVES_FILE),
     }
@@ -95,6 +95,7 @@ def _read(revision: str, path: str) -> str:
     return command("git", "show", f"{revision}:{path}")
 
 
-def _series(run: Run, revision: str, path: str, file: str) -> list[Row]:
-    rows = csv.DictReader(StringIO(_read(revision, path)))
-    return [{name: ({"name": run.name} | row)[name] for name in COLUMNS[file]} for row in rows]
+def _series(run: Run, revision: str, path: str, file: str) -> pd.DataFrame:
+    text = StringIO(_read(revision, path))
+    series = pd.read_csv(text, dtype=str, keep_default_na=False)
+    return series.assign(name=run.name)[[*COLUMNS[file]]]

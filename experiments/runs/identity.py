@@ -11,10 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pandas as pd
+
 from colorizer.errors import InputError
 from colorizer.params import PARAMS_FILE
 from experiments.runs.commands import command
-from experiments.runs.results import RUNS_FILE, Row, read_rows
+from experiments.runs.results import COLUMNS, RUNS_FILE, read_table
 from experiments.runs.sweeps import Changes, Run, parse
 
 PIPELINE_FILE, LOCK_FILE = Path("dvc.yaml"), Path("dvc.lock")
@@ -72,6 +74,11 @@ def params_digest(changes: Changes) -> str:
     return _digest(sections)
 
 
+def recipe_digest(changes: Changes) -> str:
+    """Digest of the params of a run apart from its seed: the same for all seeds of a network."""
+    return params_digest({key: value for key, value in changes.items() if key != "train.seed"})
+
+
 def code_digest() -> str:
     """Digest of the code in the current folder."""
     files = (
@@ -100,25 +107,27 @@ def of_data(name: str) -> str | None:
     return _digest(outs[folder]) if folder in outs else None
 
 
-def holds(row: Row, run: Run) -> bool:
+def holds(row: pd.Series, run: Run) -> bool:
     """Whether a row has the code, params and data that a run has now."""
-    return row["code"] == code_digest() and has_same_inputs(row, run)
+    return bool(row["code"] == code_digest()) and has_same_inputs(row, run)
 
 
-def has_same_inputs(row: Row, run: Run) -> bool:
+def has_same_inputs(row: pd.Series, run: Run) -> bool:
     """Whether a row has the params and data that a run has now, whatever its code.
 
     Data that DVC does not track here cannot be compared and counts as the same.
     """
-    return row["params"] == params_digest(run.changes) and (
+    return bool(row["params"] == params_digest(run.changes)) and (
         of_data(str(run.changes["data.name"])) in (None, row["data"])
     )
 
 
 def holding(results: Path, runs: Sequence[Run]) -> set[str]:
     """Names of the runs with a row in `results` that holds."""
-    rows = {row["name"]: row for row in read_rows(results / RUNS_FILE)}
-    return {run.name for run in runs if (row := rows.get(run.name)) and holds(row, run)}
+    run_of = {run.name: run for run in runs}
+    rows = read_table(results / RUNS_FILE, COLUMNS[RUNS_FILE])
+    rows = rows[rows["name"].isin(run_of)]
+    return {row["name"] for _, row in rows.iterrows() if holds(row, run_of[row["name"]])}
 
 
 def _stages() -> list[dict[str, Any]]:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
+
 from colorizer.device import available_device, processor_name
 from experiments.runs.experiments import last_change
 from experiments.runs.identity import code_digest
-from experiments.runs.results import read_rows, write_rows
+from experiments.runs.results import read_table, write_table
 
 T = TypeVar("T")
 
@@ -37,15 +39,17 @@ def record(results: Path, table: str, seed: int, rerun: int, rows: int, compared
         "rows": str(rows),
         "compared_with": compared_with,
     }
-    write_rows(results / RECHECKS_FILE, COLUMNS, [*read_rows(results / RECHECKS_FILE), line])
+    file = results / RECHECKS_FILE
+    write_table(file, pd.concat([read_table(file, COLUMNS), pd.DataFrame([line])]))
 
 
 def last_recheck(results: Path, table: str) -> str | None:
     """The last recheck of a table as a sentence; None when there was none."""
-    lines = [row for row in read_rows(results / RECHECKS_FILE) if row["table"] == table]
-    if not lines:
+    lines = read_table(results / RECHECKS_FILE, COLUMNS)
+    lines = lines[lines["table"] == table]
+    if lines.empty:
         return None
-    last = lines[-1]
+    last = lines.iloc[-1]
     return (
         f"Last checked on {last['commit'][:7]}: {last['rerun']} of {last['rows']} rows rerun "
         f"(drawn with seed {last['seed']}, on {last['machine']}), identical to "

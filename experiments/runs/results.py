@@ -1,13 +1,13 @@
 """CSV files of the results: a row for each run, for each of its epochs and for each margin."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from colorizer.files import atomic_write
 
-Row = dict[str, str]
-Tables = dict[str, list[Row]]  # by the name of their file
+Tables = dict[str, pd.DataFrame]  # by the name of their file
 
 RUNS_FILE, HISTORIES_FILE, CURVES_FILE = (
     "runs_of_sweeps.csv",
@@ -34,42 +34,35 @@ COLUMNS = {
 }
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a CSV; none when there is no file."""
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of a CSV as text, so that they are written back unchanged; none without a file."""
     if not path.exists():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        return pd.DataFrame(columns=[*columns], dtype=str)
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write rows as CSV."""
-    with atomic_write(path) as (partial,), partial.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV."""
+    with atomic_write(path) as (partial,):
+        table.to_csv(partial, index=False, lineterminator="\n")
 
 
 def read_tables(results: Path) -> Tables:
     """The rows of all files of a results folder."""
-    return {file: read_rows(results / file) for file in COLUMNS}
+    return {file: read_table(results / file, columns) for file, columns in COLUMNS.items()}
 
 
-def write_tables(results: Path, tables: Mapping[str, Sequence[Row]]) -> None:
+def write_tables(results: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write the rows of all files of a results folder."""
     results.mkdir(parents=True, exist_ok=True)
     # The runs last: when their rows are there, those of the other files are too.
     for file in reversed(COLUMNS):
-        write_rows(results / file, COLUMNS[file], tables[file])
+        write_table(results / file, tables[file])
 
 
-def measured_values(name: str, tables: Mapping[str, Sequence[Row]]) -> dict[str, list[Row]]:
+def measured_values(name: str, tables: Mapping[str, pd.DataFrame]) -> Tables:
     """What a run measured, for each file."""
     return {
-        file: [
-            {column: row[column] for column in columns}
-            for row in tables[file]
-            if row["name"] == name
-        ]
+        file: tables[file].loc[tables[file]["name"] == name, [*columns]].reset_index(drop=True)
         for file, columns in MEASURED.items()
     }

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from colorizer.files import read_yaml
 from experiments import collect
 from experiments.reporting.comparisons import KERNELS_8
-from experiments.runs.results import Row
+from experiments.reporting.statistics import Results
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
 from tests.conftest import REPOSITORY
 
@@ -25,6 +26,9 @@ SEEDS = (483, 484, 485)
 @pytest.fixture(scope="module")
 def runs() -> list[Run]:
     return read_sweeps(REPOSITORY / SWEEPS_FILE, "faces")
+
+
+Row = dict[str, str]
 
 
 def row(place: str, seed: int, error: float, **others: str) -> Row:
@@ -39,11 +43,13 @@ def row(place: str, seed: int, error: float, **others: str) -> Row:
         "machine": "x86_64",
         "queued": "",
         "finished": "",
+        "epochs": "12",
         "best_epoch": "7",
         "diverged": "0",
         "train_mse": "0.01",
         "val_mse": "0.02",
         "margin_error": str(error),
+        "mse": "0.02",
         "psnr": "23",
         "ssim": "0.9",
         "gain_over_table": "0.01",
@@ -58,12 +64,19 @@ def rows_of(place: str, *errors: float) -> list[Row]:
     return [row(place, seed, error) for seed, error in zip(SEEDS, errors, strict=False)]
 
 
-def histories(*names: str) -> list[Row]:
-    return [
-        {"name": name, "epoch": str(epoch), "val_margin_error": str(1 / epoch)}
+def results_of(runs: list[Run], *rows: Row) -> Results:
+    columns = row(KERNELS_8, 0, 0.0)
+    return Results.of(pd.DataFrame(rows, columns=[*columns], dtype=str), runs)
+
+
+def histories(*names: str) -> pd.DataFrame:
+    """Two epochs for each name, as text."""
+    columns = ("train_mse", "val_mse", "val_margin_error")
+    return pd.DataFrame(
+        {"name": name, "epoch": str(epoch), **dict.fromkeys(columns, str(1 / epoch))}
         for name in names
         for epoch in (1, 2)
-    ]
+    )
 
 
 BASE = rows_of(KERNELS_8, 0.25, 0.25, 0.25)

@@ -1,9 +1,11 @@
+import csv
 import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from colorizer.device import available_device, processor_name
@@ -14,7 +16,7 @@ from experiments.ablation import COLUMNS, METRICS, TrainingRun, hold_out
 from experiments.reporting import ablation_tables
 from experiments.reporting.ablation_tables import tables
 from experiments.runs.identity import code_digest
-from experiments.runs.results import Row, read_rows, write_rows
+from experiments.runs.results import write_table
 from tests.conftest import REPOSITORY
 from tests.experiments.conftest import git
 from tests.stages.conftest import EVALUATION, PATHS, PREPARED
@@ -26,7 +28,13 @@ ours_best: {train.epochs: 2}
 """
 RUNS_FILE = Path("results/runs.csv")
 
+Row = dict[str, str]
 Ablation = Callable[..., list[Row]]
+
+
+def read_rows(path: Path) -> list[Row]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def photos(folder: Path) -> set[bytes]:
@@ -174,7 +182,7 @@ def measured_rows(place, monkeypatch) -> list[Row]:
         for key in run.keys(code_digest())
     ]
     (place / "results").mkdir()
-    write_rows(RUNS_FILE, COLUMNS, rows)
+    write_table(RUNS_FILE, pd.DataFrame(rows))
     monkeypatch.setattr(Replay, "measured", rows)
     edit_code()
     return rows
@@ -224,7 +232,7 @@ def test_after_a_rerun_that_differs_no_file_is_changed(work, measured_rows, monk
 
 def test_a_baseline_is_compared_with_instead_of_the_rows(work, measured_rows, monkeypatch):
     others = [row | {"mse": "0.2"} for row in measured_rows]
-    write_rows(Path("baseline.csv"), COLUMNS, others)
+    write_table(Path("baseline.csv"), pd.DataFrame(others))
     with pytest.raises(InputError, match=r"mse is 0\.1, expected 0\.2"):
         work("--recheck", "4", "--baseline", "baseline.csv")
     monkeypatch.setattr(Replay, "measured", others)
@@ -239,7 +247,7 @@ def test_rows_of_other_params_are_not_stamped(work, measured_rows):
     rows = work("--recheck", "4")
     assert {row["model"] for row in rows if row["code"] == code_digest()} == {"report_best"}
     assert Replay.trained == ("report_best 1", "report_best 2")
-    write_rows(RUNS_FILE, COLUMNS, [row for row in measured_rows if row["model"] == "ours_best"])
+    write_table(RUNS_FILE, pd.DataFrame(measured_rows).query("model == 'ours_best'"))
     with pytest.raises(InputError, match=r"runs.csv: has no run of the current params$"):
         work("--recheck", "4")
 
@@ -269,10 +277,10 @@ def test_the_tables_show_means_deviations_and_gains():
         "report_best": {"model.kernels": 16},
         "ours_best": {"model.kernels": 16, "train.loss": "margin"},
     }
-    header, steps, _, checks = tables("faces", rows, models, None)
+    header, steps, _, checks = tables("faces", pd.DataFrame(rows), models, None)
     assert header.startswith("# From the report's best network to ours, on faces\n")
     assert header.endswith("Seeds: 0, 1, 2. Processors: x86_64 AVX2.")
-    checked = next(tables("faces", rows, models, "Last checked on abc."))
+    checked = next(tables("faces", pd.DataFrame(rows), models, "Last checked on abc."))
     assert checked == f"{header} Last checked on abc."
     report, ours = steps.splitlines()[-2:]
     # Standard deviation of 0.22, 0.23 and 0.24: sqrt(0.0002 / 2). 100 s of 40 epochs of 10 s: 0.25.

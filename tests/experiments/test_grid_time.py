@@ -1,6 +1,7 @@
 import sys
 from collections import Counter
 
+import pandas as pd
 import pytest
 
 from colorizer.errors import InputError
@@ -15,14 +16,14 @@ QUEUED, FINISHED = "2026-01-01T00:00:00+00:00", "2026-01-01T00:10:00+00:00"
 
 def test_epochs_are_counted_for_each_network():
     runs = read_sweep(REPOSITORY / SWEEPS_FILE, "grid", "faces")
-    epochs = count_epochs([{"name": run.name, "epochs": "10"} for run in runs], runs)
+    epochs = count_epochs(pd.DataFrame({"name": run.name, "epochs": "10"} for run in runs), runs)
     # Five learning rates; three numbers of kernels, which make no difference with one layer.
     several = {(layers, kernels): 50 for layers in (2, 4) for kernels in (2, 4, 8)}
     assert epochs == {(1, 0): 150, **several}
 
 
 def test_times_are_compared():
-    rows = [{"queued": QUEUED, "finished": FINISHED}]  # 600 seconds
+    rows = pd.DataFrame([{"queued": QUEUED, "finished": FINISHED}])  # 600 seconds
     text = comparison(
         rows,
         Counter({(1, 0): 100, (2, 2): 200}),

@@ -1,8 +1,10 @@
+import csv
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from colorizer.device import available_device, processor_name
@@ -11,7 +13,7 @@ from experiments import collect, recheck
 from experiments.recheck import find_candidates, stamp
 from experiments.runs.identity import code_digest, holding
 from experiments.runs.rechecks import draw
-from experiments.runs.results import CURVES_FILE, HISTORIES_FILE, RUNS_FILE, read_rows, read_tables
+from experiments.runs.results import CURVES_FILE, HISTORIES_FILE, RUNS_FILE, Tables, read_tables
 from experiments.runs.runner import Outcome
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweep
 from tests.experiments.conftest import (
@@ -48,6 +50,18 @@ def edit_code(path: str = "train.py", text: str = "other = 'train.py'\n") -> Non
     write({path: text})
     git("commit", "-qam", "rename")
     assert holding(RESULTS, runs()) == set()
+
+
+def assert_stamped(before: Tables) -> None:
+    """Nothing has changed in the results but the digest of the code."""
+    expected = before | {RUNS_FILE: before[RUNS_FILE].assign(code=code_digest())}
+    for file, rows in read_tables(RESULTS).items():
+        pd.testing.assert_frame_equal(rows, expected[file])
+
+
+def rechecks() -> list[dict[str, str]]:
+    with (RESULTS / "rechecks.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def files() -> dict[str, bytes]:
@@ -99,15 +113,14 @@ def test_after_identical_reruns_all_rows_hold_for_the_new_code(run_recheck, caps
     reran = run_recheck()
     assert len(reran) == 2
     assert {*reran} <= {f"recheck-{name}" for name in NAMES}
-    stamped = [row | {"code": code_digest()} for row in before[RUNS_FILE]]
-    assert read_tables(RESULTS) == before | {RUNS_FILE: stamped}
-    assert {row["code"] for row in before[RUNS_FILE]} != {code_digest()}
+    assert_stamped(before)
+    assert {*before[RUNS_FILE]["code"]} != {code_digest()}
     assert holding(RESULTS, runs()) == {*NAMES}
     assert {*RESULTS.glob("*.png")} == charts
     assert "2 of 4 rows rerun, identical: all hold for this code" in capsys.readouterr().out
 
     commit = git("rev-parse", "HEAD")
-    assert read_rows(RESULTS / "rechecks.csv") == [
+    assert rechecks() == [
         {
             "table": RUNS_FILE,
             "commit": commit,
@@ -128,10 +141,10 @@ def test_after_identical_reruns_all_rows_hold_for_the_new_code(run_recheck, caps
 def test_each_recheck_adds_a_line_and_the_report_shows_the_last_one(run_recheck):
     edit_code()
     run_recheck()
-    first = read_rows(RESULTS / "rechecks.csv")
+    first = rechecks()
     edit_code("room/layers.py", "other = 2\n")
     run_recheck(rows=9, seed=8)
-    lines = read_rows(RESULTS / "rechecks.csv")
+    lines = rechecks()
     assert lines[:-1] == first
     assert (lines[-1]["rerun"], lines[-1]["rows"], lines[-1]["seed"]) == ("4", "4", "8")
     report = (RESULTS / "report.md").read_text()
@@ -172,24 +185,27 @@ def test_rows_of_other_params_are_not_stamped(run_recheck):
     plain = [name for name in NAMES if "plain" in name]
     write({str(SWEEPS_FILE): SWEEPS.replace("kernels: 4", "kernels: 5")})
     edit_code()
-    rows = read_rows(RESULTS / RUNS_FILE)
+    rows = read_tables(RESULTS)[RUNS_FILE]
     candidates = find_candidates(rows, runs())
     assert [run.name for run in candidates] == plain
-    codes = {row["name"]: row["code"] for row in stamp(rows, candidates)}
-    for row in rows:
-        assert codes[row["name"]] == (code_digest() if row["name"] in plain else row["code"])
+    expected = {
+        name: code_digest() if name in plain else code
+        for name, code in zip(rows["name"], rows["code"], strict=True)
+    }
+    stamped = stamp(rows, candidates)
+    assert dict(zip(stamped["name"], stamped["code"], strict=True)) == expected
 
     assert sorted(run_recheck(rows=4)) == [f"recheck-{name}" for name in sorted(plain)]
     assert holding(RESULTS, runs()) == {*plain}
-    assert [row["name"] for row in read_rows(RESULTS / RUNS_FILE)] == plain  # as collect leaves it
+    assert [*read_tables(RESULTS)[RUNS_FILE]["name"]] == plain  # as collect leaves it
 
 
 def test_rows_of_other_code_are_rechecked_first():
-    rows = read_rows(RESULTS / RUNS_FILE)
+    rows = read_tables(RESULTS)[RUNS_FILE]
     assert [run.name for run in find_candidates(rows, runs())] == NAMES
     edit_code()
-    rows[1]["code"] = code_digest()
-    others = [name for name in NAMES if name != rows[1]["name"]]
+    rows.loc[1, "code"] = code_digest()
+    others = [name for name in NAMES if name != rows.loc[1, "name"]]
     assert [run.name for run in find_candidates(rows, runs())] == others
 
 
@@ -219,9 +235,8 @@ def test_a_baseline_is_compared_with_instead_of_the_rows(collected, run_recheck)
     assert files() == unchanged
 
     run_recheck("--baseline", "baseline", rows=1, error=0.26)
-    stamped = [row | {"code": code_digest()} for row in before[RUNS_FILE]]
-    assert read_tables(RESULTS) == before | {RUNS_FILE: stamped}  # they keep their own errors
-    (line,) = read_rows(RESULTS / "rechecks.csv")
+    assert_stamped(before)  # they keep their own errors
+    (line,) = rechecks()
     assert line["compared_with"] == "reruns of the earlier code on the same machine"
     report = (RESULTS / "report.md").read_text()
     assert f"on {MACHINE}), identical to {line['compared_with']}.\n" in report

@@ -1,5 +1,6 @@
 """Sweeps in a repository whose pipeline takes milliseconds."""
 
+import csv
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from colorizer.errors import InputError
-from experiments.runs.results import RUNS_FILE, read_rows
+from experiments.runs.results import RUNS_FILE
 from experiments.runs.runner import enqueue
 from experiments.runs.sharing import Sharing
 from experiments.runs.sweeps import Run, read_sweep, read_sweeps
@@ -176,6 +177,11 @@ def kill_all(environment: dict[str, str], *doing: str) -> None:
             os.kill(int(process.name), signal.SIGKILL)
 
 
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "results" / RUNS_FILE).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def ran(environment: dict[str, str]) -> list[str]:
     return sorted(Path(environment["RAN"]).read_text().split())
 
@@ -195,7 +201,7 @@ def test_a_failed_run_is_retried_and_listed_and_a_killed_sweep_resumes(project, 
     last = error.splitlines()[-1]
     assert last.startswith("error: failed twice: tiny-three-kernels_13-5")
 
-    rows = read_rows(project / "results" / RUNS_FILE)
+    rows = read_rows(project)
     assert [(row["point"], float(row["margin_error"])) for row in rows] == [
         ("kernels_2", 0.5),
         ("kernels_4", 0.25),
@@ -211,7 +217,7 @@ def test_a_failed_run_is_retried_and_listed_and_a_killed_sweep_resumes(project, 
     subprocess.run(["dvc", "queue", "remove", "--all"], cwd=project, env=environment)
     start(project, environment, "three", "--jobs", "1").communicate(timeout=600)
     assert ran(environment) == ["13"] * 4 + ["2", "2", "4"]
-    assert len(read_rows(project / "results" / RUNS_FILE)) == 2
+    assert len(read_rows(project)) == 2
 
 
 def test_a_run_is_repeated_when_its_worker_was_killed(project, environment):

@@ -1,0 +1,137 @@
+"""Draw the figures that the assignment asks for, for each network that the report discusses.
+
+NAME_curves.png: mean squared errors of training and validation over epochs, and the validation
+margin error, of all seeds in the results. With --images also NAME_images.png: gray, prediction and
+target of some photographs, from the predictions of sweep report, whose DVC experiments of the
+current commit should be there (python -m experiments.sweep DATA RESULTS report --jobs 2).
+"""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from dvc.api import DVCFileSystem
+from matplotlib.figure import Figure
+
+from colorizer.data.arrays import open_array
+from colorizer.data.splits import Split, open_split
+from colorizer.errors import InputError, one_line_errors
+from colorizer.figures import CURVE_INCHES, image_figure, write_png
+from colorizer.files import atomic_write
+from experiments.reporting.comparisons import REPORT_SEED
+from experiments.reporting.figures import draw_learning
+from experiments.reporting.published import read_published
+from experiments.reporting.statistics import Results, failures
+from experiments.runs.experiments import experiments_of, show_experiments
+from experiments.runs.results import HISTORIES_FILE, MEASURED, RUNS_FILE, read_tables
+from experiments.runs.sweeps import SWEEPS_FILE, read_sweeps
+
+SWEEP, BEST = "report", "conv2_kernels16"
+PREDICTIONS_FILE = "data/predictions/estimations_val.npy"  # where the pipeline writes it
+# Which photographs, and how many; twice as many of the best network, as in the report.
+PHOTOS_SEED, PHOTOS, DPI = 483, 5, 80
+
+
+def curves_figure(title: str, rows: pd.DataFrame, histories: pd.DataFrame) -> Figure:
+    """Draw MSE and margin error over epochs of the runs of one network.
+
+    `rows` are those of its seeds, `histories` those of all runs.
+    """
+    width, height = CURVE_INCHES
+    figure = Figure((1.6 * width, height), layout="constrained")
+    seeds = ", ".join(map(str, rows["seed"]))
+    figure.suptitle(f"{title}; seeds {seeds}{failures(rows)}; the mean is bold", fontsize=9)
+    mse, margin_error = figure.subplots(1, 2)
+    # Runs that diverged have no curve: their errors are those of black instead of white.
+    some = histories[histories["name"].isin(rows.loc[rows["failure"] != "diverged", "name"])]
+    if some.empty:
+        mse.set_title("every run diverged in its first epochs", fontsize=9)
+        return figure
+    for label, column in (("training", "train_mse"), ("validation", "val_mse")):
+        long = some.rename(columns={column: "mse"})[["name", "epoch", "mse"]]
+        draw_learning(mse, {label: long}, "mse", every_run=True)
+    mses = some[some["epoch"] > 1][["train_mse", "val_mse"]]
+    mse.set_ylim(mses.min().min() * 0.97, mses.quantile(0.97).max() * 1.03)
+    mse.set_ylabel("mean squared error, on [-1, 1]")
+    mse.legend(fontsize=8)
+    draw_learning(margin_error, {"validation": some}, "val_margin_error", every_run=True)
+    margin_error.set_ylabel("validation margin error, lower is better")
+    return figure
+
+
+def images_figure(title: str, predictions: np.ndarray, split: Split, count: int) -> Figure:
+    """Draw some photographs of a split: gray, prediction, target."""
+    chosen = np.random.default_rng(PHOTOS_SEED).permutation(len(split))[:count]
+    rows = {
+        "gray": [*split.gray[chosen]],
+        "prediction": [*predictions[chosen]],
+        "target": [*split.rgb[chosen]],
+    }
+    return image_figure(title, rows, [Path(split.names[index]).stem for index in chosen])
+
+
+def open_predictions(path: Path, split: Split) -> np.ndarray:
+    """Open predictions for a split. Raises InputError when they are not of its shape."""
+    predictions = open_array(path)
+    if predictions.shape != split.rgb.shape:
+        raise InputError(f"predictions are {predictions.shape}, the split is {split.rgb.shape}")
+    return predictions
+
+
+def write(figures: Mapping[str, Figure], folder: Path) -> None:
+    """Write figures as PNG files."""
+    for name, figure in figures.items():
+        with atomic_write(folder / f"{name}.png") as (partial,):
+            write_png(partial, figure, DPI)
+
+
+def main() -> None:
+    """Draw the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", help="data set, as data.name")
+    parser.add_argument("results", type=Path, help="folder of the results")
+    parser.add_argument("figures", type=Path, help="folder to write to")
+    parser.add_argument("--images", type=Path, metavar="SPLIT", help="prepared validation split")
+    args = parser.parse_args()
+    matplotlib.rcdefaults()  # figures should not depend on the user's settings
+    tables = read_tables(args.results)
+    results = Results.of(tables[RUNS_FILE], read_sweeps(SWEEPS_FILE, args.data))
+    histories = tables[HISTORIES_FILE].astype(dict.fromkeys(MEASURED[HISTORIES_FILE], float))
+    published = read_published()
+    figures = {}
+    for network, title in zip(published["network"], published["title"], strict=True):
+        rows = results.of_network(network)
+        if rows.empty:
+            raise InputError(f"{args.results / RUNS_FILE}: has no run of {network}")
+        figures[f"{network.partition('/')[2]}_curves"] = curves_figure(title, rows, histories)
+    if args.images:
+        figures |= images_figures(args.data, open_split(args.images), published)
+    write(figures, args.figures)
+    print(f"{args.figures}: {len(figures)} figures")
+
+
+def images_figures(data: str, split: Split, published: pd.DataFrame) -> dict[str, Figure]:
+    """Draw the images of each published network, from its experiment."""
+    finished = experiments_of(show_experiments()).finished
+    figures = {}
+    with TemporaryDirectory() as folder:
+        predictions = Path(folder) / "predictions.npy"
+        for network, title in zip(published["network"], published["title"], strict=True):
+            point = network.partition("/")[2]
+            name = f"{data}-{SWEEP}-{point}-{REPORT_SEED}"
+            if name not in finished:
+                raise InputError(f"no experiment {name} here; run experiments.sweep first")
+            DVCFileSystem(rev=finished[name]).get_file(PREDICTIONS_FILE, str(predictions))
+            array = open_predictions(predictions, split)
+            count = PHOTOS * (1 + (point == BEST))
+            figures[f"{point}_images"] = images_figure(title, array, split, count)
+    return figures
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
