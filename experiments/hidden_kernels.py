@@ -69,8 +69,9 @@ def count_kernels(shares: Tensor) -> dict[str, int]:
 def measure(names: dict[str, str], gray: Tensor) -> Iterator[dict[str, object]]:
     """Rows of the networks of experiments, `names` with their commits."""
     with TemporaryDirectory() as folder:
-        model = Path(folder) / "model.safetensors"
         for name, commit in tqdm(names.items(), desc="hidden kernels", unit="network"):
+            # To a new file: an existing one, which may be a link into the cache, would stay.
+            model = Path(folder) / f"{name}.safetensors"
             DVCFileSystem(rev=commit).get_file(str(MODEL_FILE), str(model))
             network = load_network(model)
             if network.params.network == "plain":

@@ -119,12 +119,13 @@ def images_figures(data: str, split: Split, published: pd.DataFrame) -> dict[str
     finished = experiments_of(show_experiments()).finished
     figures = {}
     with TemporaryDirectory() as folder:
-        predictions = Path(folder) / "predictions.npy"
         for network, title in zip(published["network"], published["title"], strict=True):
             point = network.partition("/")[2]
             name = f"{data}-{SWEEP}-{point}-{REPORT_SEED}"
             if name not in finished:
                 raise InputError(f"no experiment {name} here; run experiments.sweep first")
+            # To a new file: an existing one, which may be a link into the cache, would stay.
+            predictions = Path(folder) / f"{name}.npy"
             DVCFileSystem(rev=finished[name]).get_file(PREDICTIONS_FILE, str(predictions))
             array = open_predictions(predictions, split)
             count = PHOTOS * (1 + (point == BEST))
