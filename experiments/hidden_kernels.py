@@ -1,7 +1,8 @@
 """Count which hidden kernels of trained networks are dead, always on, or bend.
 
 Takes the model files of the sweeps' DVC experiments of the current commit, and writes a row for
-each plain network to hidden_kernels.csv; report.md, written by the next `collect`, groups them.
+each plain network to hidden_kernels.csv, where rows of other runs stay. The next `collect` groups
+them in report.md.
 """
 
 import argparse
@@ -22,9 +23,9 @@ from colorizer.inference.colorize import MODEL_FILE
 from colorizer.inference.prediction import predict
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.model_file import load_network
-from experiments.reporting.hidden_kernels import HIDDEN_KERNELS_FILE
+from experiments.reporting.hidden_kernels import COLUMNS, HIDDEN_KERNELS_FILE
 from experiments.runs.experiments import experiments_of, show_experiments
-from experiments.runs.results import write_table
+from experiments.runs.results import read_table, write_table
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweep
 
 DEAD, ALWAYS_ON = 0.01, 0.99  # shares of pixels for which the ReLU of a kernel is above 0
@@ -97,8 +98,10 @@ def main() -> None:
     configure_torch(THREADS)
     gray = torch.from_numpy(open_split(args.split).gray[:])
     rows = pd.DataFrame(measure(names, gray))
-    write_table(args.results / HIDDEN_KERNELS_FILE, rows)
-    print(f"{args.results / HIDDEN_KERNELS_FILE}: {len(rows)} networks")
+    file = args.results / HIDDEN_KERNELS_FILE
+    earlier = read_table(file, COLUMNS)
+    write_table(file, pd.concat([earlier[~earlier["name"].isin(rows["name"])], rows]))
+    print(f"{file}: {len(rows)} networks")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ REPORT_SEED = 0
 FEWEST_SEEDS = 3  # for a verdict
 
 KERNELS_8, KERNELS_16 = "seeds/conv2_kernels8", "seeds/conv2_kernels16"
-BATCH_STATS, EVAL_MODE = "track_running_stats_false", "track_running_stats_true"
+BATCH_NORM, BATCH_NORM_EVAL = "batch_norm/weight_decay_0.0", "batch_norm_eval/weight_decay_0.0"
 QUESTIONS = {
     "Conv layers": [
         Comparison("1 instead of 2 with 8 kernels", "seeds/conv1", KERNELS_8),
@@ -52,56 +52,44 @@ QUESTIONS = {
         for decay in ("0.0001", "0.001", "0.01", "0.1")
     ],
     "Batch norm after every convolution": [
-        Comparison(
-            "validated with the batch, as the report",
-            f"batch_norm/{BATCH_STATS}-weight_decay_0.0",
-            KERNELS_8,
-        ),
-        Comparison("in evaluation mode", f"batch_norm/{EVAL_MODE}-weight_decay_0.0", KERNELS_8),
+        Comparison("validated with the batch, as the report", BATCH_NORM, KERNELS_8),
+        Comparison("in evaluation mode", BATCH_NORM_EVAL, KERNELS_8),
         *(
             Comparison(
                 f"validated with the batch, L2 {decay} too",
-                f"batch_norm/{BATCH_STATS}-weight_decay_{decay}",
-                f"batch_norm/{BATCH_STATS}-weight_decay_0.0",
+                f"batch_norm/weight_decay_{decay}",
+                BATCH_NORM,
             )
             for decay in ("0.0001", "0.001", "0.01", "0.1")
+        ),
+        Comparison(
+            "in evaluation mode, L2 0.01 too", "batch_norm_eval/weight_decay_0.01", BATCH_NORM_EVAL
         ),
         *(
             Comparison(
-                f"in evaluation mode, L2 {decay} too",
-                f"batch_norm/{EVAL_MODE}-weight_decay_{decay}",
-                f"batch_norm/{EVAL_MODE}-weight_decay_0.0",
+                f"validated with the batch, learning rate {rate}",
+                f"batch_norm_rates/learning_rate_{rate}",
+                BATCH_NORM,
             )
-            for decay in ("0.0001", "0.001", "0.01", "0.1")
+            for rate in ("0.2", "0.3", "0.4", "0.5")
+        ),
+        *(
+            Comparison(
+                f"validated with the batch, batches of {size}",
+                f"batch_norm_batches/batch_size_{size}",
+                BATCH_NORM,
+            )
+            for size in ("32", "64", "128", "256")
         ),
     ],
     "Batch norm after hidden convolutions": [
+        Comparison("validated with the batch", "batch_norm_hidden/batch", KERNELS_8),
+        Comparison("in evaluation mode", "batch_norm_hidden/eval", KERNELS_8),
         Comparison(
-            "validated with the batch",
-            f"batch_norm_hidden/{BATCH_STATS}-weight_decay_0.0",
-            KERNELS_8,
+            "in evaluation mode, L2 0.01 too",
+            "batch_norm_hidden/eval_l2",
+            "batch_norm_hidden/eval",
         ),
-        Comparison(
-            "in evaluation mode", f"batch_norm_hidden/{EVAL_MODE}-weight_decay_0.0", KERNELS_8
-        ),
-    ],
-    "Learning rate, batch norm after every convolution": [
-        Comparison(
-            f"{rate} instead of 0.1, {mode}",
-            f"batch_norm_rates/{stats}-learning_rate_{rate}",
-            f"batch_norm/{stats}-weight_decay_0.0",
-        )
-        for stats, mode in ((BATCH_STATS, "with the batch"), (EVAL_MODE, "evaluation mode"))
-        for rate in ("0.2", "0.3", "0.4", "0.5")
-    ],
-    "Batch size, batch norm after every convolution": [
-        Comparison(
-            f"{size} instead of 16, {mode}",
-            f"batch_norm_batches/{stats}-batch_size_{size}",
-            f"batch_norm/{stats}-weight_decay_0.0",
-        )
-        for stats, mode in ((BATCH_STATS, "with the batch"), (EVAL_MODE, "evaluation mode"))
-        for size in ("32", "64", "128", "256")
     ],
     "Tanh": [Comparison("with tanh at the end", "seeds/tanh", KERNELS_8)],
     "What the report proposes, its best network": [
