@@ -1,12 +1,12 @@
 """Count which hidden kernels of trained networks are dead, always on, or bend.
 
-Takes the model files of the sweeps' DVC experiments of the current commit, and writes a row for
-each plain network to hidden_kernels.csv, where rows of other runs stay. The next `collect` groups
-them in report.md.
+Takes the model files of the sweeps' DVC experiments with the current code and params, and writes a
+row for each plain network to hidden_kernels.csv, where rows of other runs stay. The next `collect`
+groups them in report.md.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,7 +24,7 @@ from colorizer.inference.prediction import predict
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.model_file import load_network
 from experiments.reporting.hidden_kernels import COLUMNS, HIDDEN_KERNELS_FILE
-from experiments.runs.experiments import experiments_of, show_experiments
+from experiments.runs.experiments import commits_of_runs
 from experiments.runs.results import read_table, write_table
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweep
 
@@ -33,10 +33,10 @@ SATURATED = 0.99  # absolute value of a tanh, where its slope is below 0.02
 THREADS = 1
 
 
-def active_shares(network: Colorizer, gray: Tensor) -> tuple[Tensor, float]:
+def active_shares(network: Colorizer, gray: Tensor) -> tuple[list[Tensor], float]:
     """How a plain network responds to gray images, uint8 (N, H, W).
 
-    The share of pixels for which each hidden kernel's ReLU is above 0, (kernels of all layers,),
+    For each hidden layer the share of pixels for which each kernel's ReLU is above 0, (kernels,),
     and the share of outputs beyond SATURATED, 0 without tanh.
     """
     sums: dict[nn.Module, Tensor] = {}
@@ -58,19 +58,25 @@ def active_shares(network: Colorizer, gray: Tensor) -> tuple[Tensor, float]:
     for _ in predict(network, gray.split(network.params.eval_batch_size), flip_tta=False):
         pass
     shares = [active / gray.numel() for active in sums.values()]
-    return torch.cat(shares) if shares else torch.empty(0), saturated / max(1, outputs)
+    return shares, saturated / max(1, outputs)
 
 
-def count_kernels(shares: Tensor) -> dict[str, int]:
-    """How many kernels are of each kind, by the shares of pixels for which they are active."""
-    dead, always_on = int((shares < DEAD).sum()), int((shares > ALWAYS_ON).sum())
-    return {"dead": dead, "always_on": always_on, "bending": len(shares) - dead - always_on}
+def count_kernels(layers: Sequence[Tensor]) -> dict[str, int]:
+    """How many kernels of all layers are of each kind, and how many layers have none that is on."""
+    dead = sum(int((shares < DEAD).sum()) for shares in layers)
+    always_on = sum(int((shares > ALWAYS_ON).sum()) for shares in layers)
+    return {
+        "dead": dead,
+        "always_on": always_on,
+        "bending": sum(map(len, layers)) - dead - always_on,
+        "dead_layers": sum(bool((shares < DEAD).all()) for shares in layers),
+    }
 
 
-def measure(names: dict[str, str], gray: Tensor) -> Iterator[dict[str, object]]:
-    """Rows of the networks of experiments, `names` with their commits."""
+def measure(commits: dict[str, str], gray: Tensor) -> Iterator[dict[str, object]]:
+    """Rows of the networks of experiments, whose commits are given by name."""
     with TemporaryDirectory() as folder:
-        for name, commit in tqdm(names.items(), desc="hidden kernels", unit="network"):
+        for name, commit in tqdm(commits.items(), desc="hidden kernels", unit="network"):
             # To a new file: an existing one, which may be a link into the cache, would stay.
             model = Path(folder) / f"{name}.safetensors"
             DVCFileSystem(rev=commit).get_file(str(MODEL_FILE), str(model))
@@ -89,15 +95,14 @@ def main() -> None:
     parser.add_argument("sweeps", nargs="+", metavar="sweep", help="name in sweeps.yaml")
     args = parser.parse_args()
     runs = [run for name in args.sweeps for run in read_sweep(SWEEPS_FILE, name, args.data)]
-    finished = experiments_of(show_experiments()).finished
-    names = {run.name: finished[run.name] for run in runs if run.name in finished}
-    if not names:
+    commits = commits_of_runs(runs)
+    if not commits:
         raise InputError(
             f"{SWEEPS_FILE}: no run of {', '.join(args.sweeps)} on {args.data} is here"
         )
     configure_torch(THREADS)
     gray = torch.from_numpy(open_split(args.split).gray[:])
-    rows = pd.DataFrame(measure(names, gray))
+    rows = pd.DataFrame(measure(commits, gray))
     file = args.results / HIDDEN_KERNELS_FILE
     earlier = read_table(file, COLUMNS)
     write_table(file, pd.concat([earlier[~earlier["name"].isin(rows["name"])], rows]))

@@ -2,8 +2,8 @@
 
 NAME_curves.png: mean squared errors of training and validation over epochs, and the validation
 margin error, of all seeds in the results. With --images also NAME_images.png: gray, prediction and
-target of some photographs, from the predictions of sweep report, whose DVC experiments of the
-current commit should be there (python -m experiments.sweep DATA RESULTS report --jobs 2).
+target of some photographs, from the predictions of sweep report, whose DVC experiments should
+be there (python -m experiments.sweep DATA RESULTS report --jobs 2).
 """
 
 import argparse
@@ -22,13 +22,12 @@ from colorizer.data.splits import Split, open_split
 from colorizer.errors import InputError, one_line_errors
 from colorizer.figures import CURVE_INCHES, image_figure, write_png
 from colorizer.files import atomic_write
-from experiments.reporting.comparisons import REPORT_SEED
 from experiments.reporting.figures import draw_learning
 from experiments.reporting.published import read_published
 from experiments.reporting.statistics import Results, failures
-from experiments.runs.experiments import experiments_of, show_experiments
+from experiments.runs.experiments import commits_of_runs
 from experiments.runs.results import HISTORIES_FILE, MEASURED, RUNS_FILE, read_tables
-from experiments.runs.sweeps import SWEEPS_FILE, read_sweeps
+from experiments.runs.sweeps import SWEEPS_FILE, read_sweep, read_sweeps
 
 SWEEP, BEST = "report", "conv2_kernels16"
 PREDICTIONS_FILE = "data/predictions/estimations_val.npy"  # where the pipeline writes it
@@ -116,17 +115,18 @@ def main() -> None:
 
 def images_figures(data: str, split: Split, published: pd.DataFrame) -> dict[str, Figure]:
     """Draw the images of each published network, from its experiment."""
-    finished = experiments_of(show_experiments()).finished
+    runs = {run.point: run for run in read_sweep(SWEEPS_FILE, SWEEP, data)}
+    commits = commits_of_runs([*runs.values()])
     figures = {}
     with TemporaryDirectory() as folder:
         for network, title in zip(published["network"], published["title"], strict=True):
             point = network.partition("/")[2]
-            name = f"{data}-{SWEEP}-{point}-{REPORT_SEED}"
-            if name not in finished:
+            name = runs[point].name
+            if name not in commits:
                 raise InputError(f"no experiment {name} here; run experiments.sweep first")
             # To a new file: an existing one, which may be a link into the cache, would stay.
             predictions = Path(folder) / f"{name}.npy"
-            DVCFileSystem(rev=finished[name]).get_file(PREDICTIONS_FILE, str(predictions))
+            DVCFileSystem(rev=commits[name]).get_file(PREDICTIONS_FILE, str(predictions))
             array = open_predictions(predictions, split)
             count = PHOTOS * (1 + (point == BEST))
             figures[f"{point}_images"] = images_figure(title, array, split, count)

@@ -10,8 +10,9 @@ from experiments.reporting.statistics import Results
 from experiments.runs.results import read_table
 
 HIDDEN_KERNELS_FILE = "hidden_kernels.csv"
-KINDS = ("dead", "always_on", "bending")
+KINDS = ("bending", "always_on", "dead", "dead_layers")
 COLUMNS = ("name", *KINDS, "saturated")
+COLUMNS_OF_RUNS = ("seeds", "margin error", "saturated")
 
 
 def hidden_kernel_tables(folder: Path, results: Results) -> Iterator[str]:
@@ -27,26 +28,23 @@ def hidden_kernel_tables(folder: Path, results: Results) -> Iterator[str]:
         "\n## What the hidden kernels do\n\n"
         "After training, on the validation split: a kernel is dead when its ReLU is above 0 for "
         "less than 1% of the pixels, always on for more than 99% (so that it is linear there), "
-        "else it bends. Saturated is the share of outputs whose tanh is beyond 0.99. Written by "
+        "else it bends. A dead layer has dead kernels only. Saturated is the share of outputs "
+        "whose tanh is beyond 0.99. Measured by "
         "`python -m experiments.hidden_kernels`.\n"
     )
     yield table(
         "Runs with equal counts are one row:",
-        ["network", "bending", "always on", "dead", "runs", "seeds", "margin error", "saturated"],
+        ["network", *(kind.replace("_", " ") for kind in KINDS), "runs", *COLUMNS_OF_RUNS],
         [
             [
                 network,
-                bending,
-                always_on,
-                dead,
+                *counts_of_row,
                 len(some),
                 ", ".join(map(str, sorted(some["seed"]))),
                 _range(some["margin_error"], "{:.4f}"),
                 _range(some["saturated"], "{:.1%}") if some["saturated"].any() else "",
             ]
-            for (network, bending, always_on, dead), some in rows.groupby(
-                ["network", "bending", "always_on", "dead"], sort=False
-            )
+            for (network, *counts_of_row), some in rows.groupby(["network", *KINDS], sort=False)
         ],
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 from colorizer.files import parse_yaml
 from experiments.runs.commands import command
-from experiments.runs.identity import of_lock, source_files
+from experiments.runs.identity import code_digest, of_lock, params_digest, source_files
 from experiments.runs.results import (
     COLUMNS,
     CURVES_FILE,
@@ -47,6 +48,31 @@ def experiments_of(shown: Any) -> Experiments:
         states.setdefault(state, {})[experiment["name"]] = experiment["revs"][0]["rev"]
     finished = states.get("success", {})
     return Experiments(baseline["rev"], finished, states.get("failed", {}).keys() - finished.keys())
+
+
+def commits_of_runs(runs: Sequence[Run]) -> dict[str, str]:
+    """Commits of the experiments of runs, by name: the newest with the current code and params.
+
+    They can be of earlier commits, which differ in other files.
+    """
+    listing = command(
+        "git",
+        "for-each-ref",
+        "--sort=committerdate",
+        "--format=%(refname) %(objectname)",
+        "refs/exps",
+    )
+    commits: dict[str, list[str]] = {}
+    for line in listing.splitlines():
+        ref, commit = line.split()
+        commits.setdefault(ref.rpartition("/")[2], []).append(commit)
+    found = {}
+    for run in runs:
+        for commit in commits.get(run.name, []):
+            identity = of_lock(parse_yaml(_read(commit, "dvc.lock"), commit), commit)
+            if identity[:2] == (code_digest(), params_digest(run.changes)):
+                found[run.name] = commit
+    return found
 
 
 def last_change(commit: str) -> str:

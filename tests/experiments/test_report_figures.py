@@ -34,7 +34,10 @@ def swept(built: Path, run: Run) -> Path:
     (built / "experiments/sweeps.yaml").write_text(SWEEPS)
     (built / "experiments/published.csv").write_text(PUBLISHED)
     run("git", "commit", "--quiet", "--all", "--message", "Two networks")
+    run("dvc", "config", "--local", "cache.type", "hardlink,copy")  # as with many photographs
     run("python", "-m", "experiments.sweep", "tiny", "results", "report", "--jobs", "2")
+    # A later commit that changes neither code nor params.
+    run("git", "commit", "--quiet", "--allow-empty", "--message", "Words")
     return built
 
 
@@ -65,6 +68,7 @@ def test_hidden_kernels_of_a_sweep_are_counted(swept, run):
     for name, kernels in (("tiny-report-conv2_kernels16-0", 6), ("tiny-report-tanh-0", 2 * 4)):
         assert sum(int(rows[name][kind]) for kind in ("dead", "always_on", "bending")) == kernels
     run("python", "-m", "experiments.collect", "tiny", "results")
+    assert (rows["tiny-report-tanh-0"]["dead_layers"], len(rows)) == ("0", 2)
     assert "## What the hidden kernels do" in (swept / "results/report.md").read_text()
 
 
@@ -85,10 +89,14 @@ def test_kernels_are_counted_by_when_they_are_active():
         last.bias.copy_(torch.tensor([0.0, 3.0, -3.0]))  # tanh(3) is 0.995
     gray = torch.arange(256, dtype=torch.uint8).view(1, 16, 16).repeat(20, 1, 1)
     shares, saturated = active_shares(network, gray)
-    assert shares.tolist() == pytest.approx([0, 1, 0.5])
+    (layer,) = shares
+    assert layer.tolist() == pytest.approx([0, 1, 0.5])
     assert saturated == pytest.approx(2 / 3)
-    assert count_kernels(shares) == {"dead": 1, "always_on": 1, "bending": 1}
-    assert active_shares(build(conv_layers=1), gray)[0].tolist() == []
+    counts = {"dead": 1, "always_on": 1, "bending": 1, "dead_layers": 0}
+    assert count_kernels(shares) == counts
+    dead = count_kernels([layer, torch.zeros(2)])
+    assert dead == counts | {"dead": 3, "dead_layers": 1}
+    assert active_shares(build(conv_layers=1), gray)[0] == []
 
 
 def test_curves_are_those_of_all_seeds(runs):

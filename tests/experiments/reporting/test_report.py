@@ -89,16 +89,18 @@ def test_charts_are_written_beside_the_report_and_removed_without_rows(runs, tmp
 def test_hidden_kernels_are_grouped_with_their_errors(runs, tmp_path):
     rows = [*rows_of("seeds/tanh", 0.23, 0.25, 0.24), row("more_seeds/tanh", 488, 0.22)]
     (tmp_path / "hidden_kernels.csv").write_text(
-        "name,dead,always_on,bending,saturated\n"
-        "faces-seeds-tanh-483,1,2,5,0.01\n"
-        "faces-seeds-tanh-484,2,6,0,0.03\n"
-        "faces-seeds-tanh-485,2,6,0,0.02\n"
-        "faces-more_seeds-tanh-488,1,2,5,0.01\n"
-        "faces-seeds-conv1-483,0,0,0,0\n"
+        "name,dead,always_on,bending,dead_layers,saturated\n"
+        "faces-seeds-tanh-483,1,2,5,0,0.01\n"
+        "faces-seeds-tanh-484,2,6,0,1,0.03\n"
+        "faces-seeds-tanh-485,2,6,0,1,0.02\n"
+        "faces-more_seeds-tanh-488,1,2,5,0,0.01\n"
+        "faces-seeds-conv1-483,0,0,0,0,0\n"
     )
     text = report(runs, tmp_path, "sample", *rows)
     section = text.partition("## What the hidden kernels do")[2]
-    assert "| seeds/tanh | 5 | 2 | 1 | 2 | 483, 488 | 0.2200 to 0.2300 | 1.0% |\n" in section
-    assert "| seeds/tanh | 0 | 6 | 2 | 2 | 484, 485 | 0.2400 to 0.2500 | 2.0% to 3.0% |" in section
+    assert "| seeds/tanh | 5 | 2 | 1 | 0 | 2 | 483, 488 | 0.2200 to 0.2300 | 1.0% |\n" in section
+    assert (
+        "| seeds/tanh | 0 | 6 | 2 | 1 | 2 | 484, 485 | 0.2400 to 0.2500 | 2.0% to 3.0% |" in section
+    )
     shutil.rmtree(tmp_path)
     assert "hidden kernels" not in report(runs, tmp_path, "sample", *rows)
