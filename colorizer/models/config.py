@@ -39,14 +39,14 @@ class ModelParams(Section):
         """Number of U-Net blocks that double the resolution, 0..depth."""
         return self.depth - (self.output_stride // self.patch_size).bit_length() + 1
 
-    @field_validator("batch_norm")
+    @field_validator("batch_norm", "dropout")
     @classmethod
-    def _has_a_place(cls, value: str, info: ValidationInfo) -> str:
-        if value == "hidden" and (info.data.get("network"), info.data.get("conv_layers")) == (
-            "plain",
-            1,
-        ):
+    def _has_a_hidden_layer(cls, value: str | float, info: ValidationInfo) -> str | float:
+        is_single = (info.data.get("network"), info.data.get("conv_layers")) == ("plain", 1)
+        if is_single and value == "hidden":
             raise ValueError("one convolution has no hidden layer; should be none or all")
+        if is_single and info.field_name == "dropout" and value:
+            raise ValueError("one convolution has no hidden layer; should be 0.0")
         if value == "all" and info.data.get("network") == "unet":
             raise ValueError("the U-Net has it in its blocks only; should be none or hidden")
         return value

@@ -48,8 +48,14 @@ def train(server: Server, processes: int) -> str:
 @pytest.mark.parametrize("batch_size", [5, 11])
 @pytest.mark.parametrize(
     ("model", "loss"),
-    [({}, "mse"), ({"batch_norm": "hidden"}, "mse"), (UNET_WITH_BINS, "cross_entropy")],
-    ids=["plain", "batch norm", "unet with bins"],
+    [
+        ({}, "mse"),
+        ({"batch_norm": "hidden"}, "mse"),
+        ({"batch_norm": "all", "track_running_stats": False}, "mse"),
+        ({"color_space": "lab"}, "mse"),
+        (UNET_WITH_BINS, "cross_entropy"),
+    ],
+    ids=["plain", "batch norm", "statistics of the batch", "lab", "unet with bins"],
 )
 @pytest.mark.usefixtures("built")
 def test_two_processes_train_as_one(server, params, model, loss, batch_size):

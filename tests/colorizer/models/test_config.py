@@ -16,6 +16,7 @@ def test_an_even_kernel_is_refused():
         ({"coord_channels": True}, "network plain has none; should be false"),
         ({"track_running_stats": False}, "there is no batch norm; should be true"),
         ({"conv_layers": 1, "batch_norm": "hidden"}, "has no hidden layer; should be none or all"),
+        ({"conv_layers": 1, "dropout": 0.1}, r"has no hidden layer; should be 0\.0"),
         (UNET | {"batch_norm": "all"}, "in its blocks only; should be none or hidden"),
         ({"patch_size": 2}, "network plain has none; should be 1"),
         ({"output_stride": 2}, "network plain has none; should be 1"),
