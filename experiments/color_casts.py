@@ -1,8 +1,10 @@
-"""Count how often predictions color what has no color, by how dark it is.
+"""Count how often networks color what has no color, by how dark it is.
 
 The report sees odd blue and green in whites and blacks. A pixel has no color when the channels of
 its target differ by less than the margin; its prediction has a cast when its channels differ by the
 margin or more. The cast is named by the channel that stands out most from the other two.
+
+Also counts what a conversion to 8 bits without clamping would show: a blue of -3 becomes 253.
 """
 
 import argparse
@@ -10,63 +12,76 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch
 
-from colorizer.data.arrays import open_array
 from colorizer.data.splits import open_split
+from colorizer.device import configure_torch
 from colorizer.errors import one_line_errors
+from colorizer.inference.prediction import predict, to_uint8
 from colorizer.markdown import table
 from colorizer.metrics.margin import MetricParams
+from colorizer.models.model_file import load_network
 from colorizer.params import PARAMS_FILE, read_section
 
-BANDS = {"black": (0, 32), "dark": (32, 96), "middle": (96, 160), "light": (160, 224)}
-BANDS |= {"white": (224, 256)}  # gray levels from, up to but without
+BANDS = {"black": (0, 31), "dark": (32, 95), "middle": (96, 159), "light": (160, 223)}
+BANDS |= {"white": (224, 255)}  # gray levels, both included
 # A channel stands out above the other two, or below them.
 CASTS = ("red", "green", "blue", "cyan", "magenta", "yellow")
+WRAPPED = ("green", "blue", "cyan")
+THREADS = 1
 
 
-def name_casts(rgb: np.ndarray) -> np.ndarray:
-    """Which cast each color has: indices of CASTS, (N,), of uint8 (N, 3)."""
+def cast_shares(rgb: np.ndarray, margin: int) -> np.ndarray:
+    """Shares of the colors (N, 3), uint8, that have each of CASTS: (6,); NaN for no colors."""
     low, middle, high = np.sort(rgb.astype(int), axis=1).T
     stands_above = high - middle >= middle - low
-    casts: np.ndarray = np.where(stands_above, rgb.argmax(axis=1), 3 + rgb.argmin(axis=1))
-    return casts
+    casts = np.where(stands_above, rgb.argmax(axis=1), len(rgb.T) + rgb.argmin(axis=1))
+    counts = np.bincount(casts[high - low >= margin], minlength=len(CASTS))
+    shares: np.ndarray = counts / len(rgb) if len(rgb) else np.full(len(CASTS), np.nan)
+    return shares
 
 
 def count_casts(
     gray: np.ndarray, predictions: np.ndarray, targets: np.ndarray, margin: int
 ) -> pd.DataFrame:
-    """Shares for each band of gray: gray uint8 (N, H, W), the others uint8 (N, H, W, 3).
+    """Shares for each band of gray.
 
-    Columns: pixels, of all; colorless, of the band's pixels; cast, of the colorless ones; then each
-    of CASTS, of those with a cast. NaN where there is nothing to count.
+    gray is uint8 (N, H, W), predictions float32 (N, H, W, 3) in levels, targets uint8 of that
+    shape. Columns: pixels, of all; colorless, of the band's pixels; then of the colorless ones,
+    each of CASTS, and each of WRAPPED without clamping. NaN where there is nothing to count.
     """
-    rows = []
-    for low, high in BANDS.values():
-        inside = (gray >= low) & (gray < high)
+    images = to_uint8(torch.from_numpy(predictions))
+    wrapped = (predictions.round().astype(int) % 256).astype(np.uint8)
+    rows = {}
+    for band, (low, high) in BANDS.items():
+        inside = (gray >= low) & (gray <= high)
         colorless = inside & (np.ptp(targets, axis=-1) < margin)
-        found = predictions[colorless]
-        casts = found[np.ptp(found, axis=-1) >= margin]
-        kinds = np.bincount(name_casts(casts), minlength=len(CASTS))
-        counts = [(inside.sum(), gray.size), (colorless.sum(), inside.sum())]
-        counts += [(len(casts), len(found)), *((kind, len(casts)) for kind in kinds)]
-        rows.append([count / total if total else np.nan for count, total in counts])
-    return pd.DataFrame(rows, index=[*BANDS], columns=["pixels", "colorless", "cast", *CASTS])
+        without_clamping = dict(zip(CASTS, cast_shares(wrapped[colorless], margin), strict=True))
+        rows[band] = {
+            "pixels": inside.mean(),
+            "colorless": colorless.sum() / inside.sum() if inside.any() else np.nan,
+            **dict(zip(CASTS, cast_shares(images[colorless], margin), strict=True)),
+            **{f"{cast}, unclamped": without_clamping[cast] for cast in WRAPPED},
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def main() -> None:
     """Print a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("split", type=Path, help="prepared split")
-    parser.add_argument(
-        "predictions", type=Path, nargs="+", help="predictions for it, .npy; named by the file"
-    )
+    parser.add_argument("models", type=Path, nargs="+", help="model files; named by the file")
     args = parser.parse_args()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
     split = open_split(args.split)
-    for path in args.predictions:
-        shares = count_casts(split.gray, open_array(path), split.rgb, margin).fillna(0)
+    configure_torch(THREADS)
+    for path in args.models:
+        network = load_network(path)
+        batches = torch.from_numpy(split.gray).split(network.params.eval_batch_size)
+        predictions = torch.cat([*predict(network, batches, flip_tta=False)]).numpy()
+        shares = count_casts(split.gray, predictions, split.rgb, margin)
         cells = [
-            [f"{name}, {low} to {high - 1}", *(f"{share:.1%}" for share in shares.loc[name])]
+            [f"{name}, {low} to {high}", *(f"{share:.1%}" for share in shares.loc[name])]
             for name, (low, high) in BANDS.items()
         ]
         header = ["gray levels", *shares.columns]

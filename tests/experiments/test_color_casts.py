@@ -3,8 +3,10 @@ import sys
 import numpy as np
 import pytest
 
+from colorizer.models.model_file import save_network
 from experiments import color_casts
-from experiments.color_casts import count_casts
+from experiments.color_casts import CASTS, count_casts
+from tests.colorizer.models.conftest import build
 from tests.conftest import REPOSITORY, draw_photos
 
 
@@ -18,31 +20,39 @@ def test_casts_are_counted_among_colorless_pixels_by_hand():
     )[None]
     predictions = np.array(
         [
-            [(10, 10, 30), (10, 10, 10), (0, 0, 99), (0, 30, 5)],  # blue, none, -, green
-            [(250, 250, 238), (250, 230, 249), (250, 250, 250), (0, 0, 0)],  # yellow, magenta, none
+            [(10, 10, 30), (10, 10, -3), (0, 0, 99), (0, 30, 5)],  # blue, yellow, -, green
+            [(250, 250, 238), (250, 230, 249), (258, 250, 250), (0, 0, 0)],  # yellow, magenta, none
         ],
-        np.uint8,
+        np.float32,
     )[None]
     gray = np.array([[10, 12, 67, 0], [250, 250, 240, 247]], np.uint8)[None]
-    shares = count_casts(gray, predictions, targets, 12).fillna(-1)
-    casts = ["red", "green", "blue", "cyan", "magenta", "yellow"]
-    assert shares.loc["black"].tolist() == pytest.approx(
-        [3 / 8, 1, 2 / 3, 0, 1 / 2, 1 / 2, 0, 0, 0]
-    )
-    assert shares.loc["white"].tolist() == pytest.approx(
-        [4 / 8, 3 / 4, 2 / 3, 0, 0, 0, 0, 1 / 2, 1 / 2]
-    )
-    assert shares.loc["dark"].tolist() == [1 / 8, 0, *[-1] * 7]
-    assert [*shares.columns] == ["pixels", "colorless", "cast", *casts]
+    shares = count_casts(gray, predictions, targets, 9)
+    for band, pixels, colorless, expected, unclamped in (
+        ("black", 3 / 8, 2 / 3, {"blue": 1 / 2, "green": 1 / 2}, {"blue": 1 / 2, "green": 1 / 2}),
+        ("white", 4 / 8, 2 / 4, {"yellow": 1 / 2, "magenta": 1 / 2}, {}),
+    ):
+        found = shares.loc[band]
+        assert (found["pixels"], found["colorless"]) == (pixels, pytest.approx(colorless))
+        assert {cast: found[cast] for cast in CASTS if found[cast]} == expected
+        names = ("green", "blue", "cyan")
+        wrapped = {cast: found[f"{cast}, unclamped"] for cast in names}
+        assert {cast: share for cast, share in wrapped.items() if share} == unclamped
+    # With a margin of 12 the second and the seventh pixel count, too: -3 wraps to 253, 258 to 2.
+    shares = count_casts(gray, predictions, targets, 12)
+    assert shares.loc["black", "yellow"] == 0
+    assert shares.loc["black", "blue, unclamped"] == pytest.approx(2 / 3)
+    assert shares.loc["white", "cyan"] == 0
+    assert shares.loc["white", "cyan, unclamped"] == pytest.approx(1 / 3)
+    assert shares.loc["dark"].isna().sum() == len(CASTS) + 3
 
 
 def test_a_table_is_printed_for_each_network(make_split, tmp_path, monkeypatch, capsys):
-    split = make_split(draw_photos(3, seed=1), "val")
-    for name in ("first", "second"):
-        np.save(tmp_path / f"{name}.npy", split.rgb)
+    make_split(draw_photos(3, seed=1), "val")
+    models = [tmp_path / f"{name}.safetensors" for name in ("first", "second")]
+    for model in models:
+        save_network(model, build(), (16, 16))
     monkeypatch.chdir(REPOSITORY)
-    paths = (tmp_path / "val", *(tmp_path / f"{name}.npy" for name in ("first", "second")))
-    monkeypatch.setattr(sys, "argv", ["color_casts", *map(str, paths)])
+    monkeypatch.setattr(sys, "argv", ["color_casts", str(tmp_path / "val"), *map(str, models)])
     color_casts.main()
     printed = capsys.readouterr().out
     assert "first, a cast is 12 levels or more:" in printed
