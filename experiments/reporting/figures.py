@@ -124,7 +124,7 @@ def draw_learning(
     runs are left. The axis shows where curves end, and how the best one gets there. `every_run`
     draws the runs, too.
     """
-    ends, best = [], pd.Series([np.inf])
+    ends, lows, best = [], [], pd.Series([np.inf])
     for label, history in histories.items():
         runs = history["name"].nunique()
         of_epoch = history.groupby("epoch")[column].agg(["mean", "min", "max", "count"])
@@ -137,10 +137,11 @@ def draw_learning(
                     run["epoch"], run[column], color=line.get_color(), alpha=0.3, linewidth=0.8
                 )
         ends.append(mean["mean"].min())
+        lows.append(history[column].min() if every_run else ends[-1])
         best = mean["mean"] if ends[-1] == min(ends) else best
     highest = max(*ends, best.iloc[int(SETTLED * len(best)) :].max())
-    margin = 0.1 * (highest - min(ends)) or 0.01
-    axes.set_ylim(min(ends) - margin, highest + 4 * margin)
+    margin = 0.1 * (highest - min(lows)) or 0.01
+    axes.set_ylim(min(lows) - margin, highest + 4 * margin)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.3)
