@@ -84,6 +84,8 @@ def test_the_readme_shows_the_metrics_that_were_measured():
     }
     for answer, error in answers.items():
         assert f"| {answer} | {error:.4f} |" in README
+    small = json.loads((REPOSITORY / "experiments/results/sample/ours_small.json").read_text())
+    assert f"| the network `ours_small` | **{small['margin_error']:.4f}** |" in README
 
 
 @pytest.mark.parametrize("model", ["report_best", "ours_small", "ours_best"])
