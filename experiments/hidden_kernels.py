@@ -12,7 +12,6 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import torch
-from dvc.api import DVCFileSystem
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -24,7 +23,7 @@ from colorizer.inference.prediction import predict
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.model_file import load_network
 from experiments.reporting.hidden_kernels import COLUMNS, HIDDEN_KERNELS_FILE
-from experiments.runs.experiments import commits_of_runs
+from experiments.runs.experiments import commits_of_runs, get_output
 from experiments.runs.results import read_table, write_table
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweep
 
@@ -77,10 +76,7 @@ def measure(commits: dict[str, str], gray: Tensor) -> Iterator[dict[str, object]
     """Rows of the networks of experiments, whose commits are given by name."""
     with TemporaryDirectory() as folder:
         for name, commit in tqdm(commits.items(), desc="hidden kernels", unit="network"):
-            # To a new file: an existing one, which may be a link into the cache, would stay.
-            model = Path(folder) / f"{name}.safetensors"
-            DVCFileSystem(rev=commit).get_file(str(MODEL_FILE), str(model))
-            network = load_network(model)
+            network = load_network(get_output(commit, str(MODEL_FILE), Path(folder)))
             if network.params.network == "plain":
                 shares, saturated = active_shares(network, gray)
                 yield {"name": name, **count_kernels(shares), "saturated": round(saturated, 6)}

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 import matplotlib
 import numpy as np
 import pandas as pd
-from dvc.api import DVCFileSystem
 from matplotlib.figure import Figure
 
 from colorizer.data.arrays import open_array
@@ -24,15 +23,15 @@ from colorizer.figures import CURVE_INCHES, image_figure, write_png
 from colorizer.files import atomic_write
 from experiments.reporting.figures import draw_learning
 from experiments.reporting.published import read_published
-from experiments.reporting.statistics import Results, failures
-from experiments.runs.experiments import commits_of_runs
-from experiments.runs.results import HISTORIES_FILE, MEASURED, RUNS_FILE, read_tables
+from experiments.reporting.statistics import Results, failures, with_numbers
+from experiments.runs.experiments import commits_of_runs, get_output
+from experiments.runs.results import HISTORIES_FILE, RUNS_FILE, read_tables
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweep, read_sweeps
 
 SWEEP, BEST = "report", "conv2_kernels16"
 PREDICTIONS_FILE = "data/predictions/estimations_val.npy"  # where the pipeline writes it
 # Which photographs, and how many; twice as many of the best network, as in the report.
-PHOTOS_SEED, PHOTOS, DPI = 483, 5, 80
+PHOTOS_SEED, PHOTOS, DPI = 483, 5, 70
 
 
 def curves_figure(title: str, rows: pd.DataFrame, histories: pd.DataFrame) -> Figure:
@@ -50,9 +49,11 @@ def curves_figure(title: str, rows: pd.DataFrame, histories: pd.DataFrame) -> Fi
     if some.empty:
         mse.set_title("every run diverged in its first epochs", fontsize=9)
         return figure
-    for label, column in (("training", "train_mse"), ("validation", "val_mse")):
-        long = some.rename(columns={column: "mse"})[["name", "epoch", "mse"]]
-        draw_learning(mse, {label: long}, "mse", every_run=True)
+    mse_of = {
+        label: some[["name", "epoch"]].assign(mse=some[column])
+        for label, column in (("training", "train_mse"), ("validation", "val_mse"))
+    }
+    draw_learning(mse, mse_of, "mse", every_run=True)
     mses = some[some["epoch"] > 1][["train_mse", "val_mse"]]
     mse.set_ylim(mses.min().min() * 0.97, mses.quantile(0.97).max() * 1.03)
     mse.set_ylabel("mean squared error, on [-1, 1]")
@@ -99,7 +100,7 @@ def main() -> None:
     matplotlib.rcdefaults()  # figures should not depend on the user's settings
     tables = read_tables(args.results)
     results = Results.of(tables[RUNS_FILE], read_sweeps(SWEEPS_FILE, args.data))
-    histories = tables[HISTORIES_FILE].astype(dict.fromkeys(MEASURED[HISTORIES_FILE], float))
+    histories = with_numbers(tables, HISTORIES_FILE)
     published = read_published()
     figures = {}
     for network, title in zip(published["network"], published["title"], strict=True):
@@ -124,9 +125,7 @@ def images_figures(data: str, split: Split, published: pd.DataFrame) -> dict[str
             name = runs[point].name
             if name not in commits:
                 raise InputError(f"no experiment {name} here; run experiments.sweep first")
-            # To a new file: an existing one, which may be a link into the cache, would stay.
-            predictions = Path(folder) / f"{name}.npy"
-            DVCFileSystem(rev=commits[name]).get_file(PREDICTIONS_FILE, str(predictions))
+            predictions = get_output(commits[name], PREDICTIONS_FILE, Path(folder))
             array = open_predictions(predictions, split)
             count = PHOTOS * (1 + (point == BEST))
             figures[f"{point}_images"] = images_figure(title, array, split, count)

@@ -12,8 +12,8 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from colorizer.figures import CURVE_INCHES
 from experiments.reporting.comparisons import REPORT_SEED, Answer
-from experiments.reporting.statistics import Results, trained
-from experiments.runs.results import CURVES_FILE, HISTORIES_FILE, MEASURED, Tables
+from experiments.reporting.statistics import Results, trained, with_numbers
+from experiments.runs.results import CURVES_FILE, HISTORIES_FILE, Tables
 from experiments.runs.sweeps import GRID, Run, network_title
 
 TICKS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of logarithmic axes of shares
@@ -211,21 +211,20 @@ def figures(
         drawn["grid"] = grid_figure(grid_errors(runs, results))
     if any(len(each.differences) for some in answers.values() for each in some):
         drawn["differences"] = differences_figure(answers)
+    series = [with_numbers(tables, file) for file in (HISTORIES_FILE, CURVES_FILE)]
     for name, label_of in labels.items():
         rows = results.rows[results.rows["name"].isin(label_of)]
         rows = rows.assign(label=rows["name"].map(label_of))
-        drawn |= _curves(name, rows, tables)
+        drawn |= _curves(name, rows, *series)
     return drawn
 
 
-def _curves(name: str, rows: pd.DataFrame, tables: Tables) -> dict[str, Figure]:
+def _curves(
+    name: str, rows: pd.DataFrame, histories: pd.DataFrame, curves: pd.DataFrame
+) -> dict[str, Figure]:
     """Learning curves and margin curves of rows that have a label each."""
     counted = trained(rows)
     drawn = {}
-    histories, curves = (
-        tables[file].astype(dict.fromkeys(MEASURED[file], float))
-        for file in (HISTORIES_FILE, CURVES_FILE)
-    )
     learning = _by_label(histories, counted)
     if learning:
         failed = rows[rows["failure"] == "learned nothing"]

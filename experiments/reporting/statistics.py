@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import permutation_test
 
 from experiments.runs.identity import recipe_digest
-from experiments.runs.results import MEASURED, RUNS_FILE
+from experiments.runs.results import MEASURED, RUNS_FILE, Tables
 from experiments.runs.sweeps import Run
 
 
@@ -42,6 +42,11 @@ class Results:
         """The rows of a network's recipe, one for each seed, in the order of seeds."""
         rows = self.rows[self.rows["recipe"] == self.recipes.get(network)]
         return rows.drop_duplicates("seed").sort_values("seed")
+
+
+def with_numbers(tables: Tables, file: str) -> pd.DataFrame:
+    """Histories or margin curves, read as text, with numbers."""
+    return tables[file].astype(dict.fromkeys(MEASURED[file], float))
 
 
 def failure_of_rows(rows: pd.DataFrame) -> np.ndarray:

@@ -4,9 +4,11 @@ import json
 import re
 from collections.abc import Sequence
 from io import StringIO
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+from dvc.api import DVCFileSystem
 
 from colorizer.files import parse_yaml
 from experiments.runs.commands import command
@@ -66,13 +68,24 @@ def commits_of_runs(runs: Sequence[Run]) -> dict[str, str]:
     for line in listing.splitlines():
         ref, commit = line.split()
         commits.setdefault(ref.rpartition("/")[2], []).append(commit)
-    found = {}
+    code, found = code_digest(), {}
     for run in runs:
+        params = params_digest(run.changes)
         for commit in commits.get(run.name, []):
-            identity = of_lock(parse_yaml(_read(commit, "dvc.lock"), commit), commit)
-            if identity[:2] == (code_digest(), params_digest(run.changes)):
+            identity = of_lock(_lock_of(commit), commit)
+            if (identity.code, identity.params) == (code, params):
                 found[run.name] = commit
     return found
+
+
+def get_output(commit: str, path: str, folder: Path) -> Path:
+    """Copy or link an output of an experiment to a new file in a folder.
+
+    A new one each time: DVC keeps an existing file, which may be a link into its cache.
+    """
+    file = folder / f"{commit}-{Path(path).name}"
+    DVCFileSystem(rev=commit).get_file(path, str(file))
+    return file
 
 
 def last_change(commit: str) -> str:
@@ -87,7 +100,7 @@ def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
     """The rows of a run, from the commit of its experiment; `commit` is what the run is of."""
     train = json.loads(_read(revision, "metrics/train.json"))
     evaluation = json.loads(_read(revision, "metrics/evaluate.json"))
-    lock = parse_yaml(_read(revision, "dvc.lock"), f"dvc.lock of {revision}")
+    lock = _lock_of(revision)
     history = _series(run, revision, "plots/history.csv", HISTORIES_FILE)
     finished, _, message = (
         command("git", "log", "-1", "--format=%cI %B", revision).strip().partition(" ")
@@ -115,6 +128,10 @@ def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
         HISTORIES_FILE: history,
         CURVES_FILE: _series(run, revision, "plots/margin_curve.csv", CURVES_FILE),
     }
+
+
+def _lock_of(revision: str) -> Any:
+    return parse_yaml(_read(revision, "dvc.lock"), f"dvc.lock of {revision}")
 
 
 def _read(revision: str, path: str) -> str:
