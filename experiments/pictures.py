@@ -17,7 +17,7 @@ from colorizer.files import atomic_write
 from colorizer.metrics.margin import MetricParams, margin_error_per_image
 from colorizer.params import PARAMS_FILE, read_section
 
-IMAGES_PER_GROUP, DPI = 4, 100
+IMAGES_PER_GROUP, DPI = 4, 60
 
 
 def channel_errors(images: np.ndarray, targets: np.ndarray, margin: int) -> list[float]:
