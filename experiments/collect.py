@@ -15,12 +15,8 @@ from tqdm import tqdm
 
 from colorizer.errors import one_line_errors
 from experiments.reporting.report import REPORT_FILE, write_report
-from experiments.runs.experiments import (
-    experiments_of,
-    last_change,
-    rows_of_run,
-    show_experiments,
-)
+from experiments.runs.commands import command
+from experiments.runs.experiments import finished_experiments, last_change, rows_of_run
 from experiments.runs.identity import holding, holds, require_committed, source_files
 from experiments.runs.results import COLUMNS, RUNS_FILE, Tables, read_tables, write_tables
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
@@ -41,17 +37,20 @@ def merge(before: Tables, held: Set[str], collected: Tables, runs: Sequence[Run]
     }
 
 
-def collect(data: str, results: Path) -> None:
-    """Collect the runs on a data set into a folder, and write the report there."""
+def collect(data: str, results: Path, failed: Set[str]) -> None:
+    """Collect the runs on a data set into a folder, and write the report there.
+
+    The report lists the names in `failed`.
+    """
     require_committed(source_files())  # or rows would seem to be of other code or params
     runs = read_sweeps(SWEEPS_FILE, data)
-    experiments = experiments_of(show_experiments())
-    commit = last_change(experiments.commit)
+    experiments = finished_experiments(command("git", "rev-parse", "HEAD").strip())
+    commit = last_change("HEAD")
     parts: list[Tables] = [{file: pd.DataFrame(columns=COLUMNS[file]) for file in COLUMNS}]
     others = []
-    finished = [run for run in runs if run.name in experiments.finished]
+    finished = [run for run in runs if run.name in experiments]
     for run in tqdm(finished, desc="collect", unit="run"):
-        tables = rows_of_run(run, experiments.finished[run.name], commit)
+        tables = rows_of_run(run, experiments[run.name], commit)
         if holds(tables[RUNS_FILE].iloc[0], run):
             parts.append(tables)
         else:
@@ -59,7 +58,7 @@ def collect(data: str, results: Path) -> None:
     collected = {file: pd.concat([part[file] for part in parts]) for file in COLUMNS}
     tables = merge(read_tables(results), holding(results, runs), collected, runs)
     write_tables(results, tables)
-    write_report(results, data, runs, tables, experiments.failed)
+    write_report(results, data, runs, tables, {*failed} - experiments.keys())
     count, new = len(tables[RUNS_FILE]), len(collected[RUNS_FILE])
     print(f"{results / REPORT_FILE}: {count} of {len(runs)} runs, {new} collected now")
     if others:
@@ -75,7 +74,7 @@ def main() -> None:
     parser.add_argument("data", help="data set, as data.name")
     parser.add_argument("results", type=Path, help="folder for the CSV files, report and charts")
     args = parser.parse_args()
-    collect(args.data, args.results)
+    collect(args.data, args.results, set())
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def main() -> None:
     file = args.results / RUNS_FILE
     runs = read_sweep(SWEEPS_FILE, "grid", args.raw.name)
     rows = read_table(file, COLUMNS[RUNS_FILE])
-    rows = rows[rows["name"].isin([run.name for run in runs]) & (rows["queued"] != "")]
+    rows = rows[rows["name"].isin([run.name for run in runs]) & (rows["started"] != "")]
     if rows.empty:
         raise InputError(f"{file}: has no run of the grid on {args.raw.name}")
     find_photos(args.raw / "train")

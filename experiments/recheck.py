@@ -20,11 +20,7 @@ import pandas as pd
 
 from colorizer.errors import InputError, one_line_errors
 from experiments.collect import collect
-from experiments.runs.experiments import (
-    experiments_of,
-    rows_of_run,
-    show_experiments,
-)
+from experiments.runs.experiments import finished_experiments, rows_of_run
 from experiments.runs.identity import (
     code_digest,
     has_same_inputs,
@@ -39,7 +35,7 @@ from experiments.runs.results import (
     read_tables,
     write_tables,
 )
-from experiments.runs.runner import run_missing
+from experiments.runs.runner import Cluster, committed_project, run_missing
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
 
 
@@ -67,18 +63,16 @@ def find_differences(name: str, expected: Tables, measured: Tables) -> Iterator[
             yield f"{name}: {rows.columns[column]} is {value}, expected {other} ({file})"
 
 
-def rerun(runs: Sequence[Run], jobs: int) -> Tables:
+def rerun(runs: Sequence[Run], cluster: Cluster) -> Tables:
     """Run again, under other names; the rows under the names of the runs."""
     renamed = {f"recheck-{run.name}": run for run in runs}
     reruns = [run._replace(name=name) for name, run in renamed.items()]
-    outcome = run_missing(reruns, set(), jobs, None)
-    if outcome.failed:
-        raise InputError(f"failed twice: {', '.join(sorted(outcome.failed))}")
-    experiments = experiments_of(show_experiments())
-    tables = [
-        rows_of_run(run, experiments.finished[name], experiments.commit)
-        for name, run in renamed.items()
-    ]
+    project = committed_project(reruns, cluster.share)
+    failed = run_missing(project, reruns, set(), cluster)
+    if failed:
+        raise InputError(f"failed twice: {', '.join(sorted(failed))}")
+    revisions = finished_experiments(project.commit)
+    tables = [rows_of_run(run, revisions[name], project.commit) for name, run in renamed.items()]
     return {file: pd.concat([table[file] for table in tables]) for file in tables[0]}
 
 
@@ -95,11 +89,12 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder of the results")
     parser.add_argument("--rows", type=int, required=True, help="how many rows to rerun")
     parser.add_argument("--seed", type=int, required=True, help="of the draw")
-    parser.add_argument("--jobs", type=int, required=True, help="runs side by side")
     parser.add_argument("--baseline", type=Path, help="folder with rows to compare with instead")
+    Cluster.add_options(parser)
     args = parser.parse_args()
-    if args.rows < 1 or args.jobs < 1:
-        parser.error("--rows and --jobs should be 1 or more")
+    cluster = Cluster.of(parser, args)
+    if args.rows < 1:
+        parser.error("--rows should be 1 or more")
     require_committed([*source_files(), str(SWEEPS_FILE)])
     tables = read_tables(args.results)
     candidates = find_candidates(tables[RUNS_FILE], read_sweeps(SWEEPS_FILE, args.data))
@@ -107,14 +102,14 @@ def main() -> None:
         raise InputError(f"{args.results / RUNS_FILE}: has no row of the current params and data")
     drawn = draw(candidates, args.rows, args.seed)
     expected = read_tables(args.baseline or args.results)
-    measured = rerun(drawn, args.jobs)
+    measured = rerun(drawn, cluster)
     differences = [line for run in drawn for line in find_differences(run.name, expected, measured)]
     if differences:
         raise InputError("\n  ".join(["reruns differ, and no row was changed:", *differences]))
     write_tables(args.results, tables | {RUNS_FILE: stamp(tables[RUNS_FILE], candidates)})
     compared_with = BASELINE if args.baseline else ROWS
     record(args.results, RUNS_FILE, args.seed, len(drawn), len(candidates), compared_with)
-    collect(args.data, args.results)
+    collect(args.data, args.results, set())
     print(f"{len(drawn)} of {len(candidates)} rows rerun, identical: all hold for this code")
 
 

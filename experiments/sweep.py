@@ -1,11 +1,10 @@
-"""Run sweeps of sweeps.yaml on a data set through DVC's queue until every run has finished.
+"""Run sweeps of sweeps.yaml on a data set until every run has finished.
 
-Runs are queued a few at a time. A run is skipped when it is finished or has a row in the results
-that still holds. A run that fails is tried once more and, if it fails again, listed at the end. A
-sweep that was killed continues when it is started again. At the end the results are collected.
-
-With --share several machines work on the same sweeps: each claims a run in a Git remote before it
-queues it, and pushes what it finished.
+Each run is a DVC experiment of the current commit, and a task of a Dask cluster: of this machine
+with --jobs, of many with --scheduler (docs/clusters.md). A run is skipped when it is finished or
+has a row in the results that still holds. A run that fails is tried once more and, if it fails
+again, listed at the end. A sweep that was killed continues when it is started again. At the end the
+results are collected.
 """
 
 import argparse
@@ -13,12 +12,14 @@ import time
 from pathlib import Path
 
 from colorizer.errors import InputError, one_line_errors
+from colorizer.files import write_text
 from experiments.collect import collect
 from experiments.runs.commands import command
 from experiments.runs.identity import holding
-from experiments.runs.runner import run_missing
-from experiments.runs.sharing import Sharing
+from experiments.runs.runner import Cluster, committed_project, run_missing
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweep
+
+FAILED_FILE = "failed.log"  # in the results, when there are failed runs
 
 
 def main() -> None:
@@ -27,34 +28,30 @@ def main() -> None:
     parser.add_argument("data", help="data set, as data.name")
     parser.add_argument("results", type=Path, help="folder to collect the results in")
     parser.add_argument("sweeps", nargs="+", metavar="sweep", help="name in sweeps.yaml")
-    parser.add_argument("--jobs", type=int, required=True, help="runs side by side")
-    parser.add_argument("--share", metavar="REMOTE", help="Git remote that the machines share")
-    parser.add_argument(
-        "--reclaim", action="store_true", help="also run what other machines claimed"
-    )
+    Cluster.add_options(parser)
     args = parser.parse_args()
-    if args.jobs < 1:
-        parser.error("--jobs should be 1 or more")
-    if args.reclaim and not args.share:
-        parser.error("--reclaim needs --share")
+    cluster = Cluster.of(parser, args)
     runs = [run for name in args.sweeps for run in read_sweep(SWEEPS_FILE, name, args.data)]
-    sharing = Sharing(args.share, args.reclaim) if args.share else None
     start = time.monotonic()
-    held = holding(args.results, runs)
-    try:
-        outcome = run_missing(runs, held, args.jobs, sharing)
-    except KeyboardInterrupt:
-        command("dvc", "queue", "stop", "--kill")
-        raise
+    project = committed_project(runs, cluster.share)
+    failed = run_missing(project, runs, holding(args.results, runs), cluster)
     minutes = (time.monotonic() - start) / 60
-    present = len(runs) - len(outcome.failed) - len(outcome.elsewhere)
-    print(f"{present} of {len(runs)} runs are here, after {minutes:.0f} min")
-    collect(args.data, args.results)
-    if outcome.elsewhere:
-        print(f"other machines have {len(outcome.elsewhere)}: run this again later to pull them")
-    if outcome.failed:
-        names = ", ".join(sorted(outcome.failed))
-        raise InputError(f"failed twice: {names} (dvc queue logs NAME says why)")
+    print(f"{len(runs) - len(failed)} of {len(runs)} runs are here, after {minutes:.0f} min")
+    if command("git", "rev-parse", "HEAD").strip() == project.commit:
+        collect(args.data, args.results, failed.keys())
+    else:
+        print(
+            f"they belong to commit {project.commit[:7]}, which is not the current one any more; "
+            f"to collect them: git switch --detach {project.commit[:7]}, "
+            f"then python -m experiments.collect {args.data} {args.results}"
+        )
+    log = args.results / FAILED_FILE
+    log.unlink(missing_ok=True)
+    if failed:
+        args.results.mkdir(parents=True, exist_ok=True)
+        write_text(log, "\n".join(f"{name}\n{output}" for name, (_, output) in failed.items()))
+        lines = [f"{name}: {reason}" for name, (reason, _) in sorted(failed.items())]
+        raise InputError("\n  ".join([f"failed twice ({log} has their output):", *lines]))
 
 
 if __name__ == "__main__":

@@ -121,7 +121,7 @@ def _header(rows: pd.DataFrame, recheck: str | None) -> str:
     if recheck:
         lines.append(recheck)
     if duration := wall_time(rows):
-        untimed = (rows["queued"] == "").sum()
+        untimed = (rows["started"] == "").sum()
         without = f", without {untimed} runs of unknown start" if untimed else ""
         lines.append(f"Wall time, h:mm:ss, without gaps{without}: {duration}.")
     return "\n".join(lines)

@@ -116,11 +116,11 @@ def sign_flip_p(differences: pd.Series) -> float:
 
 
 def wall_time(rows: pd.DataFrame) -> timedelta:
-    """The time in which at least one of the runs was queued or running."""
-    timed = rows[rows["queued"] != ""]
-    queued, finished = (pd.to_datetime(timed[name], utc=True) for name in ("queued", "finished"))
-    spans = pd.DataFrame({"start": queued, "end": finished}).sort_values("start")
-    covered = spans["end"].cummax().shift()  # until when the runs before were queued or running
+    """The time in which at least one of the runs was running."""
+    timed = rows[rows["started"] != ""]
+    started, finished = (pd.to_datetime(timed[name], utc=True) for name in ("started", "finished"))
+    spans = pd.DataFrame({"start": started, "end": finished}).sort_values("start")
+    covered = spans["end"].cummax().shift()  # until when the runs before were running
     starts = spans["start"].where(~(covered > spans["start"]), covered)
     durations = spans["end"] - starts
     total = durations[durations > pd.Timedelta(0)].sum()

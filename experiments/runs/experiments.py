@@ -1,11 +1,10 @@
 """Runs of sweeps as experiments of DVC: which there are, and the rows that their commits hold."""
 
 import json
-import re
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from dvc.api import DVCFileSystem
@@ -24,32 +23,14 @@ from experiments.runs.results import (
 )
 from experiments.runs.sweeps import Run
 
-# The message that a sweep gives the commit of a run.
-MESSAGE = re.compile(r"queued ([-\dT:.]+(?:[+-]\d\d:\d\d|Z)) on (.+)")
+STARTED = "started "  # a time and " on MACHINE" follow: the message of a run's commit
 
 
-class Experiments(NamedTuple):
-    """DVC's experiments of a commit."""
-
-    commit: str
-    finished: dict[str, str]  # the commit of each, by name
-    failed: set[str]
-
-
-def show_experiments() -> Any:
-    """What `dvc exp show --json` prints."""
-    return json.loads(command("dvc", "exp", "show", "--json", "--hide-queued"))
-
-
-def experiments_of(shown: Any) -> Experiments:
-    """The experiments of the current commit, of what DVC shows."""
-    (baseline,) = (entry for entry in shown if entry["rev"] != "workspace")
-    states: dict[str, dict[str, str]] = {}
-    for experiment in baseline["experiments"] or []:
-        state = (experiment["executor"] or {"state": "success"})["state"]
-        states.setdefault(state, {})[experiment["name"]] = experiment["revs"][0]["rev"]
-    finished = states.get("success", {})
-    return Experiments(baseline["rev"], finished, states.get("failed", {}).keys() - finished.keys())
+def finished_experiments(commit: str) -> dict[str, str]:
+    """The commits of the experiments of a commit, by name."""
+    refs = f"refs/exps/{commit[:2]}/{commit[2:]}"  # DVC's convention
+    listing = command("git", "for-each-ref", "--format=%(objectname) %(refname:lstrip=4)", refs)
+    return {name: revision for revision, name in map(str.split, listing.splitlines())}
 
 
 def commits_of_runs(runs: Sequence[Run]) -> dict[str, str]:
@@ -93,7 +74,10 @@ def last_change(commit: str) -> str:
 
     Later ones may have changed data alone, or exist only in this clone.
     """
-    return command("git", "log", "-1", "--format=%H", commit, "--", *source_files()).strip()
+    files = source_files()
+    return command(
+        "git", "log", "--no-show-signature", "-1", "--format=%H", commit, "--", *files
+    ).strip()
 
 
 def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
@@ -103,10 +87,12 @@ def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
     lock = _lock_of(revision)
     history = _series(run, revision, "plots/history.csv", HISTORIES_FILE)
     finished, _, message = (
-        command("git", "log", "-1", "--format=%cI %B", revision).strip().partition(" ")
+        command("git", "log", "--no-show-signature", "-1", "--format=%cI %B", revision)
+        .strip()
+        .partition(" ")
     )
-    queued = MESSAGE.fullmatch(message.strip())
-    queued_at, machine = queued.groups() if queued else ("", "")  # run by hand, under this name
+    # Not so when it was run by hand, under this name.
+    started, machine = message.split(" on ", 1) if message.startswith(STARTED) else ("", "")
     row = {
         "name": run.name,
         "sweep": run.sweep,
@@ -115,7 +101,7 @@ def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
         "commit": commit,
         **of_lock(lock, revision)._asdict(),
         "machine": machine,
-        "queued": queued_at,
+        "started": started.removeprefix(STARTED),
         "finished": finished,
         **{name: train[name] for name in TRAIN_METRICS},
         **{name: evaluation[name] for name in EVALUATE_METRICS},
@@ -135,7 +121,7 @@ def _lock_of(revision: str) -> Any:
 
 
 def _read(revision: str, path: str) -> str:
-    return command("git", "show", f"{revision}:{path}")
+    return command("git", "show", f"{revision}:./{path}")
 
 
 def _series(run: Run, revision: str, path: str, file: str) -> pd.DataFrame:

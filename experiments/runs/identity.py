@@ -42,7 +42,7 @@ def of_lock(lock: Mapping[str, Any], revision: str) -> Identity:
         for stage in stages
         for name, values in stage["params"][str(PARAMS_FILE)].items()
     }
-    raw = _raw_path(sections["data"]["name"])
+    raw = raw_path(sections["data"]["name"])
     (data,) = (dep["md5"] for dep in stages[0]["deps"] if dep["path"] == raw)
     return Identity(_code_of_commit(revision), _digest(sections), _digest(data))
 
@@ -57,10 +57,7 @@ def require_committed(files: Sequence[str]) -> None:
     status = command("git", "status", "--porcelain", "--", *files).splitlines()
     if status:
         changed = ", ".join(line[3:] for line in status)
-        raise InputError(
-            f"{changed}: not as committed; commit that, or go back with git checkout "
-            "(where DVC was killed as it queued a run, git stash list has what was there before)"
-        )
+        raise InputError(f"{changed}: not as committed; commit it, or git checkout HEAD -- it")
 
 
 def params_digest(changes: Changes) -> str:
@@ -98,13 +95,19 @@ def source_digest(source: str) -> str:
 
 def of_data(name: str) -> str | None:
     """Digest of a data set as DVC tracks it now; None when DVC does not track it."""
-    folder = _raw_path(name)
+    folder = raw_path(name)
     tracked = Path(f"{folder}.dvc")
     if tracked.exists():
         return _digest(parse(tracked)["outs"][0]["md5"])
     stages = parse(LOCK_FILE)["stages"].values() if LOCK_FILE.exists() else ()
     outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
     return _digest(outs[folder]) if folder in outs else None
+
+
+def raw_path(name: str) -> str:
+    """Where a data set lies."""
+    (raw,) = (dep for dep in _stages()[0]["deps"] if DATA_NAME in dep)
+    return str(raw.replace(DATA_NAME, name))
 
 
 def holds(row: pd.Series, run: Run) -> bool:
@@ -144,11 +147,6 @@ def _code_deps() -> list[str]:
     }
     deps = {dep for stage in _stages() for dep in stage["deps"] if DATA_NAME not in dep}
     return sorted(deps - outs)
-
-
-def _raw_path(name: str) -> str:
-    (raw,) = (dep for dep in _stages()[0]["deps"] if DATA_NAME in dep)
-    return str(raw.replace(DATA_NAME, name))
 
 
 def _code_of_commit(revision: str) -> str:

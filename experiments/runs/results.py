@@ -26,7 +26,7 @@ MEASURED = {
 COLUMNS = {
     RUNS_FILE: (
         *("name", "sweep", "point", "seed", "commit", "code", "params", "data"),
-        *("machine", "queued", "finished"),
+        *("machine", "started", "finished"),
         *MEASURED[RUNS_FILE],
     ),
     HISTORIES_FILE: ("name", *MEASURED[HISTORIES_FILE]),

@@ -1,154 +1,239 @@
-"""Runs a list of runs through DVC's queue until none is missing."""
+"""Runs a list of runs as tasks of a Dask cluster, each in a clone of a worker."""
 
-import time
-from collections import Counter
-from collections.abc import Sequence, Set
-from datetime import UTC, datetime
-from typing import NamedTuple, NoReturn
+import argparse
+import logging
+import sys
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import cloudpickle
+from distributed import Client, KilledWorker, LocalCluster, as_completed
 from tqdm import tqdm
 
-from colorizer.device import available_device, processor_name
 from colorizer.errors import InputError
+from experiments.runs import worker
 from experiments.runs.commands import command
-from experiments.runs.dvc_queue import Task, drop_abandoned, tasks, tidy
-from experiments.runs.identity import require_committed, source_files
-from experiments.runs.sharing import Sharing
+from experiments.runs.experiments import finished_experiments
+from experiments.runs.identity import (
+    LOCK_FILE,
+    of_data,
+    raw_path,
+    require_committed,
+    source_files,
+)
 from experiments.runs.sweeps import SWEEPS_FILE, Run, exp_run_options
+from experiments.runs.worker import EVENTS, Project, Task, run_experiment
 
 TARGET = "evaluate"  # with the stages that it needs, but neither test photographs nor figures
-MAX_TRIES = 2
-# Queued runs for each running one. With fewer, the queue would be empty before DVC is asked again,
-# and its workers would exit. One in a shared sweep: what is queued here no other machine takes.
-QUEUED_PER_JOB, QUEUED_PER_JOB_SHARED = 3, 1
-POLL_SECONDS = 15  # asking DVC takes one second of processor time
+RETRIES = 1
+CONNECT_SECONDS = 30
 
 
-class Outcome(NamedTuple):
-    """Names of the runs that failed, and of those that other machines have claimed."""
+class Cluster(NamedTuple):
+    """Where runs are run."""
 
-    failed: set[str]
-    elsewhere: set[str]
+    jobs: int  # runs side by side on this machine, without a scheduler
+    scheduler: str | None  # address of a Dask scheduler, or a file that has it
+    share: str | None  # Git remote, where the workers share no file system with this repository
+    resources: dict[str, float]  # Dask resources that a run takes of a worker
 
-
-def finished_experiments() -> set[str]:
-    """Names of the experiments of the current commit."""
-    return set(command("dvc", "exp", "list", "--name-only").split())
-
-
-def enqueue(run: Run, machine: str) -> None:
-    """Add a run to DVC's queue.
-
-    Raises InputError when code, params or sweeps are not as committed: DVC would take uncommitted
-    changes into the run.
-    """
-    require_committed([*source_files(), str(SWEEPS_FILE)])
-    message = f"queued {datetime.now(UTC).isoformat(timespec='seconds')} on {machine}"
-    command(
-        *("dvc", "exp", "run", "--queue", "--name", run.name, "--message", message),
-        *exp_run_options(run.changes),
-        TARGET,
-    )
-
-
-class Runner:
-    """Keeps DVC's queue filled with runs, a few at a time, and retries what fails once."""
-
-    def __init__(
-        self, runs: Sequence[Run], done: Set[str], jobs: int, sharing: Sharing | None
-    ) -> None:
-        """Run those of `runs` whose names are not in `done`, `jobs` side by side."""
-        self._runs = {run.name: run for run in runs}
-        self._jobs, self._sharing = jobs, sharing
-        self._machine = processor_name(available_device())
-        self._queue = tidy(self._runs.keys())
-        self._pending = self._queue.keys() - done  # in the queue, and not known to have ended
-        self._waiting = [run for run in runs if run.name not in done | self._pending]
-        self._tries = Counter(self._pending)
-        self._outcome = Outcome(set(), set())
-
-    def run(self, progress: "tqdm[NoReturn]") -> Outcome:
-        """Run until nothing is left; `progress` counts the finished runs."""
-        while self._waiting or self._pending:
-            added = self._fill_queue()
-            if not self._pending:
-                continue  # other machines have claimed what was next
-            self._start_workers(added)
-            if not self._waiting or len(self._pending) >= self._capacity:
-                time.sleep(POLL_SECONDS)
-            self._settle(progress)
-        return self._outcome
-
-    @property
-    def _capacity(self) -> int:
-        return self._jobs * (1 + (QUEUED_PER_JOB_SHARED if self._sharing else QUEUED_PER_JOB))
-
-    def _fill_queue(self) -> bool:
-        """Queue as many runs as there is room for; whether there were any.
-
-        All at once: a worker that sets up a run while DVC queues another one can fail.
-        """
-        count = max(0, self._capacity - len(self._pending))
-        runs = self._waiting[:count]
-        del self._waiting[:count]
-        claimed = self._sharing.claim(runs) if self._sharing and runs else runs
-        self._outcome.elsewhere.update(run.name for run in runs if run not in claimed)
-        for run in claimed:
-            enqueue(run, self._machine)
-            self._pending.add(run.name)
-            self._tries[run.name] += 1
-        return bool(claimed)
-
-    def _start_workers(self, added: bool) -> None:
-        """Let DVC's workers run what is queued; drop runs whose worker died."""
-        known = self._pending & self._queue.keys()
-        if added or any(self._queue[name].state == "Queued" for name in known):
-            command("dvc", "queue", "start", "--jobs", str(self._jobs))
-        else:
-            drop_abandoned(self._pending)
-
-    def _settle(self, progress: "tqdm[NoReturn]") -> None:
-        """Find out which runs have ended, and how."""
-        self._queue = tasks()
-        if self._pending - self._queue.keys():  # DVC can miss a run that is just starting
-            self._queue |= tasks()
-        active = {name for name, task in self._queue.items() if _is_active(task)}
-        ended = self._pending - active
-        self._pending &= active
-        done = finished_experiments() & ended if ended else set()
-        if self._sharing and done:
+    @classmethod
+    def of(cls, parser: argparse.ArgumentParser, args: argparse.Namespace) -> "Cluster":
+        """From the options of add_options."""
+        if (args.jobs is None) == (args.scheduler is None):
+            parser.error("either --jobs or --scheduler is needed")
+        if args.jobs is not None and args.jobs < 1:
+            parser.error("--jobs should be 1 or more")
+        resources = {}
+        for text in args.resources:
+            name, _, amount = text.partition("=")
             try:
-                self._sharing.push(done)
-            except InputError as error:
-                progress.write(f"{error}; will be tried again at the end")
-        progress.update(len(done))
-        for name in sorted(ended - done):
-            self._retry(name)
+                resources[name] = float(amount)
+            except ValueError:
+                parser.error(f"--resources {text}: should be NAME=NUMBER")
+        return cls(args.jobs, args.scheduler, args.share, resources)
 
-    def _retry(self, name: str) -> None:
-        if self._tries[name] >= MAX_TRIES:
-            self._outcome.failed.add(name)
+    @staticmethod
+    def add_options(parser: argparse.ArgumentParser) -> None:
+        """Add the options that say where runs are run."""
+        parser.add_argument("--jobs", type=int, help="runs side by side on this machine")
+        parser.add_argument(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="use the Dask cluster of this scheduler (tcp://HOST:8786, or a scheduler file)",
+        )
+        parser.add_argument(
+            "--share",
+            metavar="REMOTE",
+            help="Git remote for workers on other file systems; outputs go to the DVC remote",
+        )
+        parser.add_argument(
+            "--resources",
+            metavar="NAME=NUMBER",
+            nargs="+",
+            default=[],
+            help="Dask resources that a run takes, such as GPU=1",
+        )
+
+    @contextmanager
+    def connect(self) -> Iterator[Client]:
+        """A client of the cluster; starts a cluster of this machine when there is no scheduler."""
+        # A worker elsewhere does not have that module.
+        cloudpickle.register_pickle_by_value(worker)
+        if self.scheduler is None:
+            # What a run needs of memory is used by its own processes, which Dask does not see.
+            with (
+                LocalCluster(
+                    n_workers=self.jobs,
+                    threads_per_worker=1,
+                    memory_limit=0,
+                    dashboard_address=":0",
+                    silence_logs=logging.CRITICAL,
+                    resources=self.resources,
+                ) as cluster,
+                Client(cluster) as client,
+            ):
+                yield client
             return
-        if name in self._queue:
-            command("dvc", "queue", "remove", name)
-        self._waiting.insert(0, self._runs[name])
+        address = (
+            {"scheduler_file": self.scheduler}
+            if Path(self.scheduler).is_file()
+            else {"address": self.scheduler}
+        )
+        try:
+            client = Client(timeout=CONNECT_SECONDS, **address)
+        except (OSError, ValueError) as error:
+            raise InputError(f"--scheduler {self.scheduler}: {error}") from None
+        with client:
+            yield client
 
 
-def run_missing(runs: Sequence[Run], held: Set[str], jobs: int, sharing: Sharing | None) -> Outcome:
-    """Run what is neither in `held` nor finished, with a progress bar."""
+def committed_project(runs: Sequence[Run], share: str | None) -> Project:
+    """The project as its last commit has it. Raises InputError when runs would differ from that."""
+    if command("git", "rev-parse", "--is-shallow-repository").strip() == "true":
+        raise InputError("this clone is shallow; run git fetch --unshallow first")
+    names = sorted({str(run.changes["data.name"]) for run in runs})
+    require_committed([*source_files(), str(SWEEPS_FILE), *map(_committed_file, names)])
+    commit = command("git", "rev-parse", "HEAD").strip()
+    author = tuple(
+        command("git", "config", "--default", default, key).strip()
+        for key, default in (("user.name", "sweep"), ("user.email", "sweep@localhost"))
+    )
+    if share is None:
+        url = command("git", "rev-parse", "--show-toplevel").strip()
+        cache = command("dvc", "cache", "dir").strip()
+    else:
+        url, cache = command("git", "remote", "get-url", share).strip(), None
+        if Path(url).exists():
+            url = str(Path(url).resolve())
+        if not command("dvc", "remote", "list").strip():
+            raise InputError(".dvc/config: has no remote; should have one that the machines share")
+        command("git", "fetch", "--quiet", share)
+        if not command("git", "branch", "--remotes", "--contains", commit, "--list", f"{share}/*"):
+            raise InputError(f"{share} lacks commit {commit[:7]}; git push it first")
+    folder = command("git", "rev-parse", "--show-prefix").strip()
+    return Project(url, commit, folder, cache, author)  # type: ignore[arg-type]  # two strings
+
+
+def run_missing(
+    project: Project, runs: Sequence[Run], held: Set[str], cluster: Cluster
+) -> dict[str, tuple[str, str]]:
+    """Run what is neither in `held` nor finished, with a progress bar.
+
+    Returns, for each run that failed twice, why, and the output of what failed.
+    """
     names = {run.name for run in runs}
-    finished = names & finished_experiments()
-    if sharing:
-        sharing.pull(names - finished)
-        sharing.push(finished)
-        finished = names & finished_experiments()
-    done = finished | (held & names)
-    with tqdm(total=len(runs), initial=len(done), desc="runs", unit="run") as progress:
-        outcome = Runner(runs, done, jobs, sharing).run(progress)
-    if sharing:
-        sharing.push(names & finished_experiments())
-    return outcome
+    if cluster.share:
+        _fetch(cluster.share, project, names - held)
+    done = names & (held | finished_experiments(project.commit).keys())
+    missing = [run for run in runs if run.name not in done]
+    if not missing:
+        return {}
+    tasks = [Task(project, run.name, exp_run_options(run.changes), TARGET) for run in missing]
+    with (
+        cluster.connect() as client,
+        tqdm(total=len(runs), initial=len(done), desc="runs", unit="run") as progress,
+    ):
+        threads = sum(client.nthreads().values())
+        _tell(f"{threads} runs side by side; dashboard: {client.dashboard_link}")
+        failed = {}
+        for name, error in _results(client, tasks, cluster.resources):
+            if error:
+                reason, *output = map(str, error.args)
+                failed[name] = reason, "".join(output)
+                _tell(f"{name}: {reason}")
+                continue
+            if cluster.share:
+                _fetch(cluster.share, project, {name})
+            progress.update()
+    return failed
 
 
-def _is_active(task: Task) -> bool:
-    return task.state in ("Queued", "Running")
+def _results(
+    client: Client, tasks: Sequence[Task], resources: dict[str, float]
+) -> Iterator[tuple[str, BaseException | None]]:
+    """The name of each task as it ends, and its error if it failed."""
+    # Two clients that submit the same key to a scheduler get the same run.
+    names = {f"{task.name}@{task.project.commit}:{task.project.url}": task.name for task in tasks}
+
+    def tell(event: tuple[float, Any]) -> None:
+        _tell(str(event[1]))
+
+    def tell_of_workers(event: tuple[float, Any]) -> None:
+        message = event[1]
+        if message["action"] == "remove-worker":
+            for key in message["processing-tasks"]:
+                if key in names:
+                    _tell(f"{names[key]}: its worker ended; another one will run it")
+
+    # Dask sends a local function as code, with what it calls in the registered module. It would
+    # send the name of a function of a module.
+    def run(task: Task) -> None:
+        run_experiment(task)
+
+    client.subscribe_topic(EVENTS, tell)
+    client.subscribe_topic("all", tell_of_workers)
+    try:
+        futures = [
+            client.submit(run, task, key=key, retries=RETRIES, resources=resources)
+            for key, task in zip(names, tasks, strict=True)
+        ]
+        for future in as_completed(futures):
+            error = future.exception()
+            if isinstance(error, KilledWorker):
+                error = RuntimeError(f"{error.allowed_failures + 1} workers ended as they ran it")
+            yield names[future.key], error
+    finally:
+        for topic in (EVENTS, "all"):
+            client.unsubscribe_topic(topic)
+
+
+def _tell(line: str) -> None:
+    """Print a line above the progress bar."""
+    tqdm.write(line, file=sys.stderr)
+
+
+def _committed_file(data: str) -> str:
+    """What Git tracks of a data set: itself, its .dvc file, or the lock of the stage that made it.
+
+    Raises InputError when it is none of these.
+    """
+    raw = raw_path(data)
+    if Path(f"{raw}.dvc").exists():
+        return f"{raw}.dvc"
+    if of_data(data):
+        return str(LOCK_FILE)
+    if not command("git", "ls-files", "--", raw):
+        raise InputError(f"{raw}: workers get what DVC tracks; dvc add it, and commit {raw}.dvc")
+    return raw
+
+
+def _fetch(remote: str, project: Project, names: Set[str]) -> None:
+    """Fetch those of these experiments that a Git remote has."""
+    refs = {f"{project.refs}/{name}" for name in names}
+    listed = command("git", "ls-remote", remote, f"{project.refs}/*").splitlines()
+    present = sorted(refs & {line.split()[1] for line in listed})
+    if present:
+        command("git", "fetch", "--quiet", remote, *(f"{ref}:{ref}" for ref in present))

@@ -1,5 +1,6 @@
 """Runs of sweeps.yaml: their names as DVC experiments, and their changes of params.yaml."""
 
+import re
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
+from colorizer.errors import InputError
 from colorizer.files import parse_yaml
 from colorizer.params import Section, read_section
 
@@ -57,9 +59,9 @@ class Sweep(Section):
             dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())
         ]
         return {
-            "-".join(
-                f"{key.partition('.')[2]}_{value}".lower() for key, value in changes.items()
-            ): (changes)
+            "-".join(f"{key.partition('.')[2]}_{_text(value)}" for key, value in changes.items()): (
+                changes
+            )
             for changes in combinations
         }
 
@@ -95,9 +97,29 @@ def read_sweep(file: Path, name: str, data: str) -> list[Run]:
     ]
 
 
-def exp_run_options(changes: Changes) -> list[str]:
-    """Changes of params.yaml as options of `dvc exp run`."""
-    return [f"--set-param={key}={str(value).lower()}" for key, value in changes.items()]
+def exp_run_options(changes: Changes) -> tuple[str, ...]:
+    """Changes of params.yaml as options of `dvc exp run`, which keep the type of each value.
+
+    Raises InputError for text with `${`, which DVC would take for the name of another parameter.
+    """
+    return tuple(f"--set-param={key}={_as_override(key, value)}" for key, value in changes.items())
+
+
+def _as_override(key: str, value: Value) -> str:
+    """A value in Hydra's grammar of overrides: text in quotes, or it may become a number."""
+    if not isinstance(value, str):
+        return _text(value)
+    if "${" in value:
+        raise InputError(f"{key}: {value!r} has ${{, which DVC would replace; should have none")
+    # Backslashes escape only quotes and themselves, and only before a quote.
+    escaped = re.sub(
+        r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value
+    )
+    return f"'{escaped}'"
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def network_title(conv_layers: int, kernels: int) -> str:

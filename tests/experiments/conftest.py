@@ -5,8 +5,7 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 
 from colorizer.files import read_yaml
-from experiments import collect
+from experiments.collect import collect
 from experiments.reporting.comparisons import KERNELS_8
 from experiments.reporting.statistics import Results
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
@@ -41,7 +40,7 @@ def row(place: str, seed: int, error: float, **others: str) -> Row:
         "params": f"of {place} {seed}",
         "commit": "abcdef0123",
         "machine": "x86_64",
-        "queued": "",
+        "started": "",
         "finished": "",
         "epochs": "12",
         "best_epoch": "7",
@@ -125,7 +124,7 @@ epoch,train_mse,val_mse,val_margin_error,learning_rate
 2,0.1,0.2,0.25,0.1
 """
 CURVE = "margin,network,gray\n0,1,1\n12,0.25,0.5\n"
-MESSAGE = "queued 2026-11-23T18:55:00+00:00 on x86_64 AVX512"
+MESSAGE = "started 2026-11-23T18:55:00+00:00 on x86_64 AVX512"
 
 
 def git(*arguments: str, **environment: str) -> str:
@@ -179,7 +178,7 @@ def experiment(
     history: str = HISTORY,
     curve: str = CURVE,
 ) -> str:
-    """Commit the outputs of a run, a day and five minutes after it was queued; the commit."""
+    """Commit the outputs of a run, a day and five minutes after it was started; the commit."""
     evaluation = EVALUATION | {"margin_error": error, "table_mode": {"margin_error": 0.35}}
     evaluation["gray"] = {"margin_error": 0.6}
     write(
@@ -198,26 +197,13 @@ def experiment(
     return revision
 
 
-def shown(finished: dict[str, str], failed: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """What `dvc exp show --json --hide-queued` prints."""
-
-    def entry(name: str, rev: str, state: str, error: object) -> dict[str, Any]:
-        local = {"root": None, "log": "x.out", "pid": 1, "returncode": 0, "task_id": rev}
-        revs = [{"rev": rev, "name": name, "data": {}, "error": error, "experiments": None}]
-        executor = {"state": state, "name": "dvc-task", "local": local}
-        return {"revs": revs, "executor": executor, "name": name}
-
-    error = {"msg": "Experiment run failed", "type": ""}
-    experiments = [
-        *(entry(name, rev, "success", None) for name, rev in finished.items()),
-        *(entry(name, "0" * 40, "failed", error) for name in failed),
-        entry("photos-few-plain-2", "1" * 40, "running", None),
-    ]
-    states = {"data": {}, "error": None}
-    return [
-        {"rev": "workspace", "name": None, **states, "experiments": None},
-        {"rev": git("rev-parse", "HEAD"), "name": "main", **states, "experiments": experiments},
-    ]
+def publish(finished: dict[str, str]) -> None:
+    """Make these commits, by name, the only experiments of the current commit, as DVC does."""
+    head = git("rev-parse", "HEAD")
+    for ref in git("for-each-ref", "--format=%(refname)", "refs/exps").splitlines():
+        git("update-ref", "-d", ref)
+    for name, commit in finished.items():
+        git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", commit)
 
 
 @pytest.fixture
@@ -234,13 +220,14 @@ def repository(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def collected(monkeypatch) -> Callable[..., dict[str, list[dict[str, str]]]]:
-    """Collect the experiments that DVC shows; the rows of each file."""
+def collected() -> Callable[..., dict[str, list[dict[str, str]]]]:
+    """Collect experiments, commits by name, after a sweep with some failed runs; all rows."""
 
-    def run(*experiments: Any) -> dict[str, list[dict[str, str]]]:
-        monkeypatch.setattr(collect, "show_experiments", lambda: shown(*experiments))
-        monkeypatch.setattr(sys, "argv", ["collect", "photos", "results"])
-        collect.main()
+    def run(
+        finished: dict[str, str], failed: Sequence[str] = ()
+    ) -> dict[str, list[dict[str, str]]]:
+        publish(finished)
+        collect("photos", Path("results"), {*failed})
         rows = {}
         for path in Path("results").glob("*.csv"):
             with path.open(newline="") as file:

@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from colorizer.errors import InputError
-from experiments.runs.experiments import show_experiments
 from experiments.runs.identity import code_digest, holding, of_lock, params_digest, source_digest
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweep
 from tests.experiments.conftest import (
@@ -30,7 +29,7 @@ def names(rows: dict[str, list[dict[str, str]]]) -> list[str]:
 
 
 def test_a_row_has_the_values_in_the_commit_of_its_experiment(collected):
-    rows = collected({RUN: experiment(4, 2), "faces-few-wide-2": "2" * 40, "mine": "3" * 40})
+    rows = collected({RUN: experiment(4, 2), "faces-few-wide-2": git("rev-parse", "HEAD")})
     (row,) = rows["runs_of_sweeps"]
     digests = [row.pop(name) for name in ("code", "params", "data")]
     assert all(len(digest) == 12 and int(digest, 16) >= 0 for digest in digests)
@@ -41,7 +40,7 @@ def test_a_row_has_the_values_in_the_commit_of_its_experiment(collected):
         "seed": "2",
         "commit": git("rev-parse", "HEAD"),
         "machine": "x86_64 AVX512",
-        "queued": "2026-11-23T18:55:00+00:00",
+        "started": "2026-11-23T18:55:00+00:00",
         "finished": "2026-11-24T19:00:00+00:00",
         "epochs": "9",
         "best_epoch": "4",
@@ -78,7 +77,7 @@ def test_the_commit_of_a_row_is_the_last_that_changed_code_params_or_pipeline(co
 
 def test_a_run_started_by_hand_has_no_wall_time(collected):
     rows = collected({RUN: experiment(4, 2, message="dvc: commit experiment 17")})
-    assert rows["runs_of_sweeps"][0]["queued"] == rows["runs_of_sweeps"][0]["machine"] == ""
+    assert rows["runs_of_sweeps"][0]["started"] == rows["runs_of_sweeps"][0]["machine"] == ""
     assert "Wall time" not in Path("results/report.md").read_text()
 
 
@@ -204,11 +203,5 @@ def test_a_digest_is_that_of_the_meaning_of_code(one, other, same):
 
 
 def test_a_commit_without_results_is_an_error_of_one_line(collected):
-    with pytest.raises(InputError, match=r"^git show \w+:metrics/train.json: .*$"):
+    with pytest.raises(InputError, match=r"^git show \w+:./metrics/train.json: .*$"):
         collected({RUN: git("rev-parse", "HEAD")})
-
-
-def test_an_error_of_dvc_is_an_error_of_one_line(monkeypatch):
-    monkeypatch.chdir("/")
-    with pytest.raises(InputError, match=r"^dvc exp show: .+$"):
-        show_experiments()

@@ -23,7 +23,7 @@ def test_epochs_are_counted_for_each_network():
 
 
 def test_times_are_compared():
-    rows = pd.DataFrame([{"queued": QUEUED, "finished": FINISHED}])  # 600 seconds
+    rows = pd.DataFrame([{"started": QUEUED, "finished": FINISHED}])  # 600 seconds
     text = comparison(
         rows,
         Counter({(1, 0): 100, (2, 2): 200}),

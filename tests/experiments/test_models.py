@@ -4,7 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvc.utils.hydra import apply_overrides
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from colorizer.errors import InputError
+from colorizer.files import read_yaml
 from colorizer.models.config import ModelParams
 from colorizer.training.config import TrainParams, check_loss
 from experiments.models import named_models
@@ -51,13 +56,28 @@ def test_the_first_model_is_the_best_of_the_report():
     assert next(iter(MODELS.items())) == ("report_best", {"model.kernels": 16})
 
 
-def test_changes_are_options_of_dvc():
-    changes = {"model.coord_channels": True, "train.learning_rate": 0.003, "train.loss": "l1"}
-    assert exp_run_options(changes) == [
-        "--set-param=model.coord_channels=true",
-        "--set-param=train.learning_rate=0.003",
-        "--set-param=train.loss=l1",
-    ]
+@given(
+    st.one_of(
+        st.booleans(),
+        st.integers(-(2**63), 2**63),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(st.characters(codec="utf-8", exclude_categories=["C"])),
+        st.sampled_from(["Mine", "true", "null", "1e-05", "0x10", "~", "[1]", "a\\", "a\\'b"]),
+    ).filter(lambda value: "${" not in str(value))
+)
+@example(1e-05)
+def test_a_change_reaches_params_yaml_with_its_value_and_type(tmp_path_factory, value):
+    file = tmp_path_factory.mktemp("params") / "params.yaml"
+    file.write_text("train: {loss: mse}")
+    (option,) = exp_run_options({"train.loss": value})
+    apply_overrides(file, [option.removeprefix("--set-param=")])  # as dvc exp run does
+    found = read_yaml(file)["train"]["loss"]
+    assert (type(found), found) == (type(value), value)
+
+
+def test_text_that_dvc_would_replace_is_refused():
+    with pytest.raises(InputError, match=r"^data.name: '\$\{model.kernels\}' has \$\{, which DVC"):
+        exp_run_options({"data.name": "${model.kernels}"})
 
 
 @pytest.fixture

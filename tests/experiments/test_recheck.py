@@ -9,13 +9,14 @@ import pytest
 
 from colorizer.device import available_device, processor_name
 from colorizer.errors import InputError
-from experiments import collect, recheck
+from experiments import recheck
 from experiments.recheck import find_candidates, stamp
 from experiments.runs.identity import code_digest, holding
 from experiments.runs.rechecks import draw
 from experiments.runs.results import CURVES_FILE, HISTORIES_FILE, RUNS_FILE, Tables, read_tables
-from experiments.runs.runner import Outcome
+from experiments.runs.runner import Cluster
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweep
+from experiments.runs.worker import Project
 from tests.experiments.conftest import (
     CURVE,
     HISTORY,
@@ -24,7 +25,7 @@ from tests.experiments.conftest import (
     SWEEPS,
     experiment,
     git,
-    shown,
+    publish,
     write,
 )
 
@@ -85,20 +86,20 @@ def run_recheck(monkeypatch) -> Recheck:
         """`values` are those that differ in the last rerun from the row."""
         names: list[str] = []
 
-        def run_missing(runs: Sequence[Run], held: set[str], jobs: int, sharing: None) -> Outcome:
-            assert (held, jobs, sharing) == (set(), 3, None)
+        def run_missing(
+            _: Project, runs: Sequence[Run], held: set[str], cluster: Cluster
+        ) -> dict[str, tuple[str, str]]:
+            assert (held, cluster) == (set(), Cluster(3, None, None, {}))
             names.extend(run.name for run in runs)
-            return Outcome({*failed}, set())
-
-        def show_reruns() -> list[dict[str, Any]]:
             *others, last = [name.removeprefix("recheck-") for name in names]
             commits = {name: commit_of_run(name) for name in others}
             commits[last] = commit_of_run(last, **values)
-            return shown({f"recheck-{name}": commit for name, commit in commits.items()})
+            publish({f"recheck-{name}": commit for name, commit in commits.items()})
+            return dict.fromkeys(failed, ("is unlucky", ""))
 
+        project = Project("", git("rev-parse", "HEAD"), "", None, ("a", "a@b"))
+        monkeypatch.setattr(recheck, "committed_project", lambda *_: project)
         monkeypatch.setattr(recheck, "run_missing", run_missing)
-        monkeypatch.setattr(recheck, "show_experiments", show_reruns)
-        monkeypatch.setattr(collect, "show_experiments", lambda: shown({}))
         words = ["photos", "results", "--rows", str(rows), "--seed", str(seed), "--jobs", "3"]
         monkeypatch.setattr(sys, "argv", ["recheck", *words, *options])
         recheck.main()

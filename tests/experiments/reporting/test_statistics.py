@@ -87,7 +87,7 @@ def test_mean_and_deviation():
 
 def test_wall_time_is_that_of_the_union_of_intervals():
     def between(queued: str, finished: str) -> Row:
-        return {"queued": queued, "finished": finished}
+        return {"started": queued, "finished": finished}
 
     rows = [
         between("2026-11-23T10:30:00+00:00", "2026-11-23T12:00:00+00:00"),
