@@ -34,7 +34,7 @@ CONNECT_SECONDS = 30
 class Cluster(NamedTuple):
     """Where runs are run."""
 
-    jobs: int  # runs side by side on this machine, without a scheduler
+    jobs: int | None  # runs side by side on this machine; None with a scheduler
     scheduler: str | None  # address of a Dask scheduler, or a file that has it
     share: str | None  # Git remote, where the workers share no file system with this repository
     resources: dict[str, float]  # Dask resources that a run takes of a worker
@@ -42,8 +42,6 @@ class Cluster(NamedTuple):
     @classmethod
     def of(cls, parser: argparse.ArgumentParser, args: argparse.Namespace) -> "Cluster":
         """From the options of add_options."""
-        if (args.jobs is None) == (args.scheduler is None):
-            parser.error("either --jobs or --scheduler is needed")
         if args.jobs is not None and args.jobs < 1:
             parser.error("--jobs should be 1 or more")
         resources = {}
@@ -58,8 +56,9 @@ class Cluster(NamedTuple):
     @staticmethod
     def add_options(parser: argparse.ArgumentParser) -> None:
         """Add the options that say where runs are run."""
-        parser.add_argument("--jobs", type=int, help="runs side by side on this machine")
-        parser.add_argument(
+        place = parser.add_mutually_exclusive_group(required=True)
+        place.add_argument("--jobs", type=int, help="runs side by side on this machine")
+        place.add_argument(
             "--scheduler",
             metavar="ADDRESS",
             help="use the Dask cluster of this scheduler (tcp://HOST:8786, or a scheduler file)",
@@ -117,24 +116,24 @@ def committed_project(runs: Sequence[Run], share: str | None) -> Project:
     names = sorted({str(run.changes["data.name"]) for run in runs})
     require_committed([*source_files(), str(SWEEPS_FILE), *map(_committed_file, names)])
     commit = command("git", "rev-parse", "HEAD").strip()
-    author = tuple(
-        command("git", "config", "--default", default, key).strip()
-        for key, default in (("user.name", "sweep"), ("user.email", "sweep@localhost"))
+    author = (
+        command("git", "config", "--default", "sweep", "user.name").strip(),
+        command("git", "config", "--default", "sweep@localhost", "user.email").strip(),
     )
+    url, cache = command("git", "rev-parse", "--show-toplevel").strip(), None
     if share is None:
-        url = command("git", "rev-parse", "--show-toplevel").strip()
         cache = command("dvc", "cache", "dir").strip()
     else:
-        url, cache = command("git", "remote", "get-url", share).strip(), None
-        if Path(url).exists():
-            url = str(Path(url).resolve())
+        remote = command("git", "remote", "get-url", share).strip()
+        local = Path(url) / remote  # Git takes a relative path from there
+        url = str(local.resolve()) if local.exists() else remote
         if not command("dvc", "remote", "list").strip():
             raise InputError(".dvc/config: has no remote; should have one that the machines share")
         command("git", "fetch", "--quiet", share)
         if not command("git", "branch", "--remotes", "--contains", commit, "--list", f"{share}/*"):
             raise InputError(f"{share} lacks commit {commit[:7]}; git push it first")
     folder = command("git", "rev-parse", "--show-prefix").strip()
-    return Project(url, commit, folder, cache, author)  # type: ignore[arg-type]  # two strings
+    return Project(url, commit, folder, cache, author)
 
 
 def run_missing(
@@ -146,7 +145,10 @@ def run_missing(
     """
     names = {run.name for run in runs}
     if cluster.share:
-        _fetch(cluster.share, project, names - held)
+        pattern = f"{project.refs}/*"
+        listed = command("git", "ls-remote", cluster.share, pattern).splitlines()
+        refs = {f"{project.refs}/{name}" for name in names - held}
+        _fetch(cluster.share, refs & {line.split()[1] for line in listed})
     done = names & (held | finished_experiments(project.commit).keys())
     missing = [run for run in runs if run.name not in done]
     if not missing:
@@ -166,7 +168,7 @@ def run_missing(
                 _tell(f"{name}: {reason}")
                 continue
             if cluster.share:
-                _fetch(cluster.share, project, {name})
+                _fetch(cluster.share, {f"{project.refs}/{name}"})
             progress.update()
     return failed
 
@@ -230,10 +232,7 @@ def _committed_file(data: str) -> str:
     return raw
 
 
-def _fetch(remote: str, project: Project, names: Set[str]) -> None:
-    """Fetch those of these experiments that a Git remote has."""
-    refs = {f"{project.refs}/{name}" for name in names}
-    listed = command("git", "ls-remote", remote, f"{project.refs}/*").splitlines()
-    present = sorted(refs & {line.split()[1] for line in listed})
-    if present:
-        command("git", "fetch", "--quiet", remote, *(f"{ref}:{ref}" for ref in present))
+def _fetch(remote: str, refs: Set[str]) -> None:
+    """Fetch refs that a Git remote has."""
+    if refs:
+        command("git", "fetch", "--quiet", remote, *(f"{ref}:{ref}" for ref in sorted(refs)))

@@ -55,15 +55,12 @@ class Sweep(Section):
         """Changes of each point, by its name; the name of a point of a grid lists its values."""
         if not self.grid:
             return self.runs
-        combinations = [
-            dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())
-        ]
-        return {
-            "-".join(f"{key.partition('.')[2]}_{_text(value)}" for key, value in changes.items()): (
-                changes
-            )
-            for changes in combinations
-        }
+        points = {}
+        for values in product(*self.grid.values()):
+            changes = dict(zip(self.grid, values, strict=True))
+            settings = (f"{key.partition('.')[2]}_{_text(value)}" for key, value in changes.items())
+            points["-".join(settings)] = changes
+        return points
 
 
 def parse(file: Path) -> Any:

@@ -9,6 +9,7 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,10 +160,12 @@ def project(tmp_path, template):
     return shutil.copytree(template, tmp_path / "project")
 
 
-def start(folder: Path, environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
-    """Start a sweep on the data set tiny, in a session of its own."""
+def start(
+    folder: Path, environment: dict[str, str], *words: str, data: str = "tiny"
+) -> subprocess.Popen[str]:
+    """Start a sweep in a session of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "experiments.sweep", "tiny", *words],
+        [sys.executable, "-m", "experiments.sweep", data, *words],
         cwd=folder,
         env=environment | {"PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
@@ -322,20 +325,20 @@ def test_a_cluster_without_a_shared_file_system_gives_what_one_machine_gives(
     assert error.splitlines()[-1].endswith("git push it first")
     git(project, "push", "--quiet", "origin", "HEAD:refs/heads/main")
 
-    module = [sys.executable, "-m", "distributed.cli"]
     file = ("--scheduler-file", str(tmp_path / "scheduler"))
     environment |= {"NAP": "1"}
-    options = ("--port", "0", "--dashboard-address", ":0")
-    cluster = [_start_daemon([module[0], "-m", "distributed.cli.dask_scheduler", *options, *file])]
+    cluster = [_start_dask("scheduler", "--port", "0", "--dashboard-address", ":0", *file)]
     try:
         while not (tmp_path / "scheduler").exists():
             time.sleep(0.1)
         for name in ("first", "second"):
             (tmp_path / name).mkdir()
-            options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--name", name)
-            options = (*options, "--local-directory", str(tmp_path / name))
-            command = [module[0], "-m", "distributed.cli.dask_worker", *options, *file]
-            cluster.append(_start_daemon(command, tmp_path / name, environment))
+            options = ("--nthreads", "1", "--no-nanny", "--no-dashboard")
+            folder = ("--local-directory", str(tmp_path / name))
+            worker = _start_dask(
+                "worker", *options, *folder, *file, cwd=tmp_path / name, env=environment
+            )
+            cluster.append(worker)
         sweeping = start(project, environment, *words)
         while len(ran(environment)) < 6 + 2:  # both have begun
             time.sleep(0.1)
@@ -358,12 +361,10 @@ def test_a_cluster_without_a_shared_file_system_gives_what_one_machine_gives(
     assert (project / "model").read_text() == "3"
 
 
-def _start_daemon(
-    command: list[str], folder: Path | None = None, environment: dict[str, str] | None = None
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def _start_dask(program: str, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", f"distributed.cli.dask_{program}", *words]
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(command, stdout=nowhere, stderr=nowhere, **options)
 
 
 def test_a_finished_run_waits_for_a_repository_that_cannot_be_reached(project, environment):
@@ -405,10 +406,9 @@ def test_a_run_with_the_committed_params_is_an_experiment(project, environment):
 def test_the_name_of_a_data_set_stays_as_it_is(project, environment, name):
     (project / "data/raw" / name).write_text("photographs")
     commit_all(project)
-    command = [sys.executable, "-m", "experiments.sweep", name, "results", "one", "--jobs", "1"]
-    env = environment | {"PYTHONPATH": str(REPOSITORY)}
-    ended = subprocess.run(command, cwd=project, env=env, capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
+    sweeping = start(project, environment, "results", "one", "--jobs", "1", data=name)
+    _, error = sweeping.communicate(timeout=600)
+    assert sweeping.returncode == 0, error
     assert [row["name"] for row in read_rows(project)] == [f"{name}-one-kernels_2-5"]
 
 
