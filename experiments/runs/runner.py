@@ -163,9 +163,8 @@ def run_missing(
         failed = {}
         for name, error in _results(client, tasks, cluster.resources):
             if error:
-                reason, *output = map(str, error.args)
-                failed[name] = reason, "".join(output)
-                _tell(f"{name}: {reason}")
+                failed[name] = _reason_and_output(error)
+                _tell(f"{name}: {failed[name][0]}")
                 continue
             if cluster.share:
                 _fetch(cluster.share, {f"{project.refs}/{name}"})
@@ -203,13 +202,20 @@ def _results(
             for key, task in zip(names, tasks, strict=True)
         ]
         for future in as_completed(futures):
-            error = future.exception()
-            if isinstance(error, KilledWorker):
-                error = RuntimeError(f"{error.allowed_failures + 1} workers ended as they ran it")
-            yield names[future.key], error
+            yield names[future.key], future.exception()
     finally:
         for topic in (EVENTS, "all"):
             client.unsubscribe_topic(topic)
+
+
+def _reason_and_output(error: BaseException) -> tuple[str, str]:
+    """Why a run failed, as one line, and the output of the program that failed, if one did."""
+    if isinstance(error, KilledWorker):
+        return f"{error.allowed_failures + 1} workers ended as they ran it", ""
+    if isinstance(error, RuntimeError):  # of worker.py
+        reason, *output = map(str, error.args)
+        return reason, "".join(output)
+    return str(error) or type(error).__name__, ""
 
 
 def _tell(line: str) -> None:

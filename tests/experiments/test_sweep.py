@@ -390,6 +390,15 @@ def test_a_full_disk_is_one_line(project, environment):
     assert "No space left on device" in last
 
 
+def test_an_error_of_the_worker_itself_is_one_line(project, environment):
+    (project / ".git/sweeps").touch()  # where it makes a folder
+    _, error = sweep(project, environment, "results", "one", "--jobs", "1")
+    last = error.splitlines()[-1]
+    assert last.startswith("  tiny-one-kernels_2-5: ")
+    assert "File exists" in last
+    assert ".git/sweeps" in last
+
+
 def test_a_run_with_the_committed_params_is_an_experiment(project, environment):
     (project / "params.yaml").write_text(
         PARAMS.replace("none", "tiny").replace("threads: 2", "threads: 1")
