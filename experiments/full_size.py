@@ -23,7 +23,6 @@ from colorizer.data.sample import PHOTOS
 from colorizer.device import configure_torch
 from colorizer.errors import one_line_errors
 from colorizer.figures import image_figure, write_png
-from colorizer.files import atomic_write
 from colorizer.inference.colorize import (
     EPSILON,
     RADIUS,
@@ -104,8 +103,7 @@ def main() -> None:
     print(table(f"The {margin}-margin error of {args.model}:", header, cells))
     rows = {"gray": [*grays.values()]} | drawn | {"target": [*targets.values()]}
     rows = {name: [*map(center, images)] for name, images in rows.items()}
-    with atomic_write(args.figure) as (partial,):
-        write_png(partial, image_figure(chosen, rows, [*targets]), DPI)
+    write_png(args.figure, image_figure(chosen, rows, [*targets]), DPI)
 
 
 if __name__ == "__main__":
