@@ -12,7 +12,7 @@ from colorizer.device import available_device, processor_name
 from colorizer.errors import InputError
 from colorizer.files import write_yaml
 from experiments import ablation
-from experiments.ablation import COLUMNS, METRICS, TrainingRun, hold_out
+from experiments.ablation import COLUMNS, METRICS, hold_out
 from experiments.reporting import ablation_tables
 from experiments.reporting.ablation_tables import tables
 from experiments.runs.identity import code_digest
@@ -155,19 +155,15 @@ class Replay:
     measured: Sequence[Row] = ()
     trained: tuple[str, ...] = ()
 
-    def __init__(self, raw: Path, folder: Path) -> None:
+    def __init__(self, raw: Path, models: dict[str, object], folder: Path) -> None:
         assert raw.is_dir()
         assert folder.is_dir()
+        assert [*models] == ["report_best", "ours_best"]
 
-    def train_and_evaluate(self, run: TrainingRun) -> Iterator[dict[str, str]]:
-        Replay.trained += (f"{run.model} {len(run.splits)}",)
-        for key in run.keys(""):
-            keys = dict(zip(ablation.KEYS, key, strict=True))
-            yield next(
-                row
-                for row in self.measured
-                if all(row[name] == keys[name] for name in ("model", "seed", "measured_on"))
-            )
+    def measure(self, run: pd.DataFrame) -> pd.DataFrame:
+        Replay.trained += (f"{run['model'].iloc[0]} {len(run)}",)
+        values = pd.DataFrame(self.measured).drop(columns="params")
+        return run.merge(values, on=["model", "seed", "measured_on"])
 
 
 @pytest.fixture
@@ -177,9 +173,9 @@ def measured_rows(place, monkeypatch) -> list[Row]:
     monkeypatch.setattr(Replay, "trained", ())
     runs = ablation.plan(ablation.named_models(ablation.MODELS_FILE), [5])
     rows = [
-        dict.fromkeys(COLUMNS, "0.1") | dict(zip(ablation.KEYS, key, strict=True))
+        dict.fromkeys(COLUMNS, "0.1") | key | {"code": code_digest()}
         for run in runs
-        for key in run.keys(code_digest())
+        for key in run[ablation.KEYS].to_dict("records")
     ]
     (place / "results").mkdir()
     write_table(RUNS_FILE, pd.DataFrame(rows))
