@@ -18,9 +18,9 @@ from experiments.reporting.statistics import Results, failures, trained, with_nu
 from experiments.runs.results import CURVES_FILE, HISTORIES_FILE, Tables
 from experiments.runs.sweeps import GRID, Run, network_title
 
-NEAR = 0.005  # a margin error this far above the best one has clearly another color
+NEAR = 0.02  # a margin error above the best one by this share of it has clearly another color
 MARGIN = 12
-LARGE = 0.1  # a difference beside which those of a few thousandths cannot be seen
+LARGE = 0.1  # a difference; on its scale those of some thousandths cannot be seen
 TICKS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of logarithmic axes of differences
 PANELS = 5  # in a row
 # Titles of the charts, by the name of their file.
@@ -45,7 +45,7 @@ def figures(runs: Sequence[Run], results: Results, tables: Tables) -> dict[str, 
     }
     drawn = {}
     if (results.rows["sweep"] == "grid").any():
-        drawn["grid"] = grid_figure(grid_errors(runs, results))
+        drawn["grid"] = grid_figure(grid_settings(runs).merge(results.rows, on="name"))
     histories, curves = (with_numbers(tables, file) for file in (HISTORIES_FILE, CURVES_FILE))
     for name, label_of in labels.items():
         rows = results.rows[results.rows["name"].isin(label_of)]
@@ -59,19 +59,19 @@ def figures(runs: Sequence[Run], results: Results, tables: Tables) -> dict[str, 
     return drawn
 
 
-def grid_errors(runs: Sequence[Run], results: Results) -> pd.DataFrame:
-    """The settings of the grid with margin_error and failure, a row for each run."""
-    settings = pd.DataFrame(
+def grid_settings(runs: Sequence[Run]) -> pd.DataFrame:
+    """The runs of the grid: columns name, learning_rate, conv_layers and kernels."""
+    return pd.DataFrame(
         {"name": run.name, **{key.partition(".")[2]: run.changes[key] for key in GRID}}
         for run in runs
         if run.sweep == "grid"
     )
-    return settings.merge(results.rows[["name", "margin_error", "failure"]], on="name")
 
 
 def grid_figure(errors: pd.DataFrame) -> Figure:
-    """Draw the margin errors of `grid_errors` as a heat map for each learning rate.
+    """Draw margin errors as a heat map for each learning rate, means over seeds.
 
+    `errors` has a row for each run: the columns of `grid_settings`, margin_error and failure.
     Colors show the logarithm of the distance to the best error, since on a linear scale up to the
     worst one 0.23 would look like 0.26.
     """
@@ -79,15 +79,16 @@ def grid_figure(errors: pd.DataFrame) -> Figure:
     figure = Figure((2.2 * len(by_rate) + 1.2, 2.9), layout="constrained")
     all_cells = figure.subplots(1, len(by_rate), squeeze=False, sharey=True)[0]
     of_trained = errors.loc[errors["failure"] == "", "margin_error"]
-    best = of_trained.min()
-    norm = LogNorm(NEAR, NEAR + max(NEAR, of_trained.max() - best))
+    best, worst = of_trained.agg(["min", "max"]).fillna(1)
+    near = NEAR * best
+    norm = LogNorm(near, near + max(near, worst - best))
     colors = colormaps["viridis_r"].with_extremes(bad="lightgray")
     for cells, (rate, some) in zip(all_cells, by_rate.items(), strict=True):
         some = some.assign(margin_error=some["margin_error"].where(some["failure"] == ""))
         by_network = some.groupby(["conv_layers", "kernels"])
         failed = by_network["failure"].first().unstack(fill_value="missing")
         grid = by_network["margin_error"].mean().unstack()
-        distance = grid.to_numpy(float) - best + NEAR
+        distance = grid.to_numpy(float) - best + near
         image = cells.imshow(distance, cmap=colors, norm=norm, aspect="auto")
         cells.set_title(f"learning rate {float(str(rate)):g}", fontsize=9)
         cells.set_xticks(range(grid.shape[1]), [f"{value:g}" for value in grid.columns])
@@ -100,7 +101,7 @@ def grid_figure(errors: pd.DataFrame) -> Figure:
     all_cells[0].set_ylabel("conv layers")
     bar = figure.colorbar(image, ax=all_cells, label="margin error, lower is better")
     ticks = [float(norm.inverse(share)) for share in np.linspace(0, 1, 6)]
-    bar.set_ticks(ticks, labels=[f"{best - NEAR + tick:.3f}" for tick in ticks])
+    bar.set_ticks(ticks, labels=[f"{best - near + tick:.3f}" for tick in ticks])
     bar.minorticks_off()
     return figure
 
@@ -144,10 +145,13 @@ def differences_figure(answers: pd.DataFrame, differences: pd.DataFrame) -> Figu
         [differences["difference"], answers["published"], several["low"], several["high"]]
     )
     low, high = min(0, shown.min()), max(0, shown.max())
-    axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
-    if max(-low, high) > LARGE:
+    pad = 0.04 * (high - low)
+    axes.set_xlim(low - pad, high + pad)
+    largest = max(-low, high)
+    if largest > LARGE and answers["mean"].abs().min() < largest / 20:
         _set_symlog(axes.xaxis, axes.set_xscale)
         axes.set_xlabel(f"{axes.get_xlabel()}; logarithmic beyond {TICKS[0]}")
+        axes.set_xlim(1.3 * low - TICKS[0] / 5, 1.3 * high)
     axes.set_yticks(y, answers.index, fontsize=8, parse_math=False)
     axes.set_ylim(len(answers) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.3)

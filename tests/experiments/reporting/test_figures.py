@@ -7,8 +7,8 @@ from experiments.reporting.figures import (
     differences_figure,
     draw_runs,
     figures,
-    grid_errors,
     grid_figure,
+    grid_settings,
     set_error_limits,
 )
 from experiments.runs.results import CURVES_FILE, HISTORIES_FILE
@@ -27,7 +27,7 @@ def test_the_heat_map_shows_each_error_in_its_cell(runs):
         row(GRID_POINT.format(4, 2, 0.1), 483, 0.79, first_margin_error="0.79"),
         row(GRID_POINT.format(2, 4, 10), 483, 1.0, diverged="1"),
     )
-    low, high, bar = grid_figure(grid_errors(runs, results)).axes
+    low, high, bar = grid_figure(grid_settings(runs).merge(results.rows, on="name")).axes
     assert [cells.get_title() for cells in (low, high)] == ["learning rate 0.1", "learning rate 10"]
     texts = {text.get_position(): text.get_text() for text in low.texts}
     # Conv layers 1, 2 and 4 down, kernels 2 and 8 across.
@@ -55,7 +55,7 @@ def test_the_heat_map_shows_each_error_in_its_cell(runs):
 
 def test_a_grid_in_which_every_run_failed_is_drawn(runs):
     results = results_of(runs, row(GRID_POINT.format(2, 4, 10), 483, 1.0, diverged="1"))
-    cells, _ = grid_figure(grid_errors(runs, results)).axes
+    cells, _ = grid_figure(grid_settings(runs).merge(results.rows, on="name")).axes
     assert [text.get_text() for text in cells.texts] == ["diverged"]
 
 
