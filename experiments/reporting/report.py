@@ -41,12 +41,13 @@ MEASURED = {
     "gain_over_table": ("gain over table", 4),
 }
 HOW_TO_READ = (
-    "Means of differences of the margin error, paired by seed: below 0 the change is better. The "
-    "95% interval is Student's t for this number of seeds, from two on; it is exact if differences "
-    "are normally distributed, which the dots show or do not show. The verdict is lower or higher "
-    "when the interval excludes 0 (the paired t-test at 5%), else unclear; untested with one seed. "
-    "Of 20 changes without an effect one gets another verdict by chance. Failed runs are counted "
-    "in parentheses and left out. The report ran each network once, with seed 0."
+    "Mean differences of the margin error, paired by seed: below 0 the change is better. The 95% "
+    "interval is Student's t, from two seeds on. It is exact for any number of seeds as long as "
+    "differences are normally distributed; the charts have a dot for each seed, which shows where "
+    "outcomes are of two kinds instead. The verdict is lower or higher when the interval excludes "
+    "0 (the paired t-test at 5%), else unclear; untested with one seed. Of 20 changes without an "
+    "effect, one gets another verdict by chance. Failed runs are counted in parentheses and left "
+    "out. The report ran each network once, with seed 0."
 )
 
 
