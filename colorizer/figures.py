@@ -8,6 +8,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from colorizer.files import atomic_write
+
 CURVE_INCHES = (7.0, 4.2)
 IMAGE_INCHES = 1.5
 LONGEST_CAPTION = 22
@@ -92,8 +94,9 @@ def error_figure(
 
 
 def write_png(path: Path, figure: Figure, dpi: int) -> None:
-    """Write a figure as PNG, without the version of Matplotlib in its metadata."""
-    figure.savefig(path, format="png", dpi=dpi, metadata={"Software": None})
+    """Write a figure as PNG atomically, without the version of Matplotlib in its metadata."""
+    with atomic_write(path) as (partial,):
+        figure.savefig(partial, format="png", dpi=dpi, metadata={"Software": None})
 
 
 def _shortened(caption: str) -> str:

@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import pandas as pd
 from tqdm import tqdm
@@ -50,36 +49,41 @@ HELD_OUT_EVERY = 5
 # The report's best network.
 REFERENCE_NETWORK = (2, 16)
 REFERENCE_VALID_SECONDS = 300  # then an epoch is timed again, since machines are shared
-KEYS = ("model", "seed", "measured_on", "code", "params")
+KEYS = ["model", "seed", "measured_on", "params"]  # of a row, apart from its code
 METRICS = ("margin_error", "mse", "psnr", "ssim")
 # What a rerun on the same kind of processor repeats to the last digit.
 REPEATED = ("epochs", *METRICS, *(f"error_{margin}" for margin in MARGINS))
-COLUMNS = (*KEYS, "machine", "epochs", "seconds", "reference_epoch", *REPEATED[1:])
+COLUMNS = [
+    *("model", "seed", "measured_on", "code", "params"),
+    *("machine", "epochs", "seconds", "reference_epoch", *REPEATED[1:]),
+]
 
 
-class TrainingRun(NamedTuple):
-    """One training run: changes of params.yaml, and the splits that it is evaluated on."""
+def plan(models: Mapping[str, Changes], seeds: Sequence[int]) -> list[pd.DataFrame]:
+    """All runs; those that claims are based on come first.
 
-    model: str
-    changes: Changes
-    splits: dict[str, str]
-
-    def keys(self, code: str) -> list[tuple[str, ...]]:
-        """Keys of its rows, one for each split, for code with this digest."""
-        params = params_digest(self.changes)
-        seed = str(self.changes["train.seed"])
-        return [(self.model, seed, name, code, params) for name in self.splits.values()]
-
-
-def plan(models: Mapping[str, Changes], seeds: Sequence[int]) -> list[TrainingRun]:
-    """All runs; those that claims are based on come first."""
+    A run has a row for each split that its network is evaluated on: KEYS, and split.
+    """
     others = [name for name in models if name not in CHECKED]
     return [
-        TrainingRun(model, models[model] | {"train.seed": seed}, splits)
+        pd.DataFrame(
+            {
+                "model": model,
+                "seed": str(seed),
+                "measured_on": splits.values(),
+                "params": params_digest(models[model] | {"train.seed": seed}),
+                "split": splits.keys(),
+            }
+        )
         for splits, names in ((WHOLE, CHECKED), (REDUCED, CHECKED), (WHOLE, others))
         for seed in seeds
         for model in names
     ]
+
+
+def has_rows(run: pd.DataFrame, rows: pd.DataFrame) -> bool:
+    """Whether there is a row for each split of a run."""
+    return len(run.merge(rows[KEYS])) == len(run)
 
 
 def hold_out(raw: Path, folder: Path) -> None:
@@ -98,15 +102,6 @@ def hold_out(raw: Path, folder: Path) -> None:
             link.symlink_to((raw / source / path).resolve())
 
 
-def write_params(changes: Changes, file: Path) -> None:
-    """Write params.yaml with changes."""
-    sections = read_yaml(PARAMS_FILE)
-    for key, value in changes.items():
-        section, name = key.split(".")
-        sections[section][name] = value
-    write_yaml(file, sections)
-
-
 def reference_epoch(raw: Path) -> float:
     """Seconds of an epoch of the reference loop with the report's best network."""
     (seconds,) = reference_epochs(raw, *REFERENCE_NETWORK, epochs=2)
@@ -116,9 +111,9 @@ def reference_epoch(raw: Path) -> float:
 class Workplace:
     """Folders in which the data set is prepared, whole and without the held out fifth."""
 
-    def __init__(self, raw: Path, folder: Path) -> None:
+    def __init__(self, raw: Path, models: Mapping[str, Changes], folder: Path) -> None:
         """Prepare both."""
-        self._whole, self._reduced = folder / "whole", folder / "reduced"
+        self._models, self._whole, self._reduced = models, folder / "whole", folder / "reduced"
         hold_out(raw.resolve(), self._reduced / "raw")
         self._whole.mkdir()
         for place, source in ((self._whole, raw.resolve()), (self._reduced, self._reduced / "raw")):
@@ -126,98 +121,87 @@ class Workplace:
             outputs = ["train", "val", "test", "skipped.txt", "prepare.json"]
             run_module("stages.prepare", [str(source), *outputs], place)
 
-    def train_and_evaluate(self, run: TrainingRun) -> Iterator[dict[str, float]]:
-        """Train; for each split of the run, what was measured."""
-        folder = self._whole if run.splits is WHOLE else self._reduced
-        write_params(run.changes, folder / PARAMS_FILE)
+    def measure(self, run: pd.DataFrame) -> pd.DataFrame:
+        """Train and evaluate; the rows of the run with what was measured, as text."""
+        folder = self._whole if {*run["measured_on"]} == {*WHOLE.values()} else self._reduced
+        params = read_yaml(PARAMS_FILE)
+        for key, value in self._models[run["model"].iloc[0]].items():
+            section, name = key.split(".")
+            params[section][name] = value
+        params["train"]["seed"] = int(run["seed"].iloc[0])
+        write_yaml(folder / PARAMS_FILE, params)
         outputs = ["model.safetensors", "train.json", "history.csv"]
         seconds, _ = run_module("stages.train", ["train", "val", *outputs], folder)
         epochs = json.loads((folder / "train.json").read_text())["epochs"]
-        for split in run.splits:
+        measured = []
+        for split in run["split"]:
             outputs = ["predictions.npy", "evaluate.json", "curve.csv"]
             args = ["train", split, "model.safetensors", *outputs]
             run_module("stages.evaluate", args, folder)
             metrics = json.loads((folder / "evaluate.json").read_text())
             errors = read_series(folder / "curve.csv", ["network"])["network"]
-            yield {
-                "epochs": epochs,
-                "seconds": round(seconds, 1),
-                **{name: metrics[name] for name in METRICS},
-                **{f"error_{margin}": float(errors[margin]) for margin in MARGINS},
-            }
+            measured.append(
+                {"epochs": epochs, "seconds": round(seconds, 1)}
+                | {name: metrics[name] for name in METRICS}
+                | {f"error_{margin}": float(errors[margin]) for margin in MARGINS}
+            )
+        return run.join(pd.DataFrame(measured).astype(str))
 
 
 def measure_missing(
-    raw: Path, runs: Sequence[TrainingRun], rows: pd.DataFrame
+    raw: Path, models: Mapping[str, Changes], runs: Sequence[pd.DataFrame], rows: pd.DataFrame
 ) -> Iterator[pd.DataFrame]:
     """Measure the runs that have no rows; yield the rows of each run."""
-    code = code_digest()
-    present = {*_keys(rows)}
-    missing = [run for run in runs if not present.issuperset(run.keys(code))]
+    missing = [run for run in runs if not has_rows(run, rows)]
     if not missing:
         return
     machine = processor_name(available_device())
     with TemporaryDirectory() as folder:
-        workplace = Workplace(raw, Path(folder))
+        workplace = Workplace(raw, models, Path(folder))
         reference, timed_at = 0.0, -math.inf
         for run in tqdm(
             missing, initial=len(runs) - len(missing), total=len(runs), desc="runs", unit="run"
         ):
             if time.monotonic() - timed_at > REFERENCE_VALID_SECONDS:
                 reference, timed_at = round(reference_epoch(raw), 2), time.monotonic()
-            context = {"machine": machine, "reference_epoch": reference}
-            measured = workplace.train_and_evaluate(run)
-            new_rows = [
-                dict(zip(KEYS, key, strict=True)) | values | context
-                for key, values in zip(run.keys(code), measured, strict=True)
-            ]
-            yield pd.DataFrame(new_rows, columns=[*COLUMNS]).astype(str)
+            measured = workplace.measure(run).assign(
+                code=code_digest(), machine=machine, reference_epoch=str(reference)
+            )
+            yield measured[COLUMNS]
 
 
-def recheck(raw: Path, runs: Sequence[TrainingRun], expected: pd.DataFrame) -> None:
-    """Measure runs again. Raises InputError unless all values are those of `expected`."""
-    rows = expected.to_dict("records")
-    expected_of = {_without_code(tuple(row[key] for key in KEYS)): row for row in rows}
-    differences = []
-    with TemporaryDirectory() as folder:
-        workplace = Workplace(raw, Path(folder))
-        for run in tqdm(runs, desc="recheck", unit="run"):
-            measured = workplace.train_and_evaluate(run)
-            for key, values in zip(run.keys(""), measured, strict=True):
-                before = expected_of.get(_without_code(key), {})
-                differences += [
-                    f"{' '.join(key[:3])}: {name} is {values[name]}, expected {before.get(name)}"
-                    for name in REPEATED
-                    if str(values[name]) != before.get(name)
-                ]
-    if differences:
-        raise InputError("\n  ".join(["reruns differ, and no row was changed:", *differences]))
+def recheck(
+    args: argparse.Namespace,
+    models: Mapping[str, Changes],
+    runs: Sequence[pd.DataFrame],
+    rows: pd.DataFrame,
+) -> pd.DataFrame:
+    """Measure drawn runs again, record it, and return the rows as those of the current code.
 
-
-def _keys(rows: pd.DataFrame) -> Iterator[tuple[str, ...]]:
-    return rows[[*KEYS]].itertuples(index=False, name=None)
-
-
-def _without_code(key: tuple[str, ...]) -> tuple[str, ...]:
-    model, seed, measured_on, _, params = key
-    return model, seed, measured_on, params
-
-
-def recheck_and_stamp(args: argparse.Namespace, runs: Sequence[TrainingRun]) -> pd.DataFrame:
-    """Recheck drawn runs, record it, and return the rows with the digest of the current code."""
-    rows = read_table(args.results / RUNS_FILE, COLUMNS)
-    keys = {*map(_without_code, _keys(rows))}
-    candidates = [run for run in runs if keys.issuperset(map(_without_code, run.keys("")))]
+    Raises InputError when a value differs.
+    """
+    candidates = [run for run in runs if has_rows(run, rows)]
     if not candidates:
         raise InputError(f"{args.results / RUNS_FILE}: has no run of the current params")
     drawn = draw(candidates, args.recheck, args.recheck_seed)
+    with TemporaryDirectory() as folder:
+        workplace = Workplace(args.raw, models, Path(folder))
+        measured = [workplace.measure(run) for run in tqdm(drawn, desc="recheck", unit="run")]
     expected = read_table(args.baseline, COLUMNS) if args.baseline else rows
-    recheck(args.raw, drawn, expected)
-    stamped = {_without_code(key) for run in candidates for key in run.keys("")}
+    compared = pd.concat(measured).merge(expected, how="left", on=KEYS, suffixes=("", " expected"))
+    differences = [
+        f"{row['model']} {row['seed']} {row['measured_on']}: "
+        f"{name} is {row[name]}, expected {row[f'{name} expected']}"
+        for _, row in compared.iterrows()
+        for name in REPEATED
+        if row[name] != row[f"{name} expected"]
+    ]
+    if differences:
+        raise InputError("\n  ".join(["reruns differ, and no row was changed:", *differences]))
     compared_with = BASELINE if args.baseline else ROWS
-    record(args.results, RUNS_FILE, args.recheck_seed, len(drawn), len(candidates), compared_with)
-    is_stamped = [_without_code(key) in stamped for key in _keys(rows)]
-    return rows.loc[is_stamped].assign(code=code_digest())
+    counts = len(drawn), len(candidates)
+    record(args.results, RUNS_FILE, args.recheck_seed, *counts, compared_with)
+    return rows.merge(pd.concat(candidates)[KEYS]).assign(code=code_digest())
 
 
 def main() -> None:
@@ -234,14 +218,13 @@ def main() -> None:
     runs = plan(models, args.seeds)
     args.results.mkdir(parents=True, exist_ok=True)
     file = args.results / RUNS_FILE
+    rows = read_table(file, COLUMNS)
     if args.recheck:
-        rows = recheck_and_stamp(args, runs)
+        rows = recheck(args, models, runs, rows)
         write_table(file, rows)
     else:
-        keys = {key for run in runs for key in run.keys(code_digest())}
-        rows = read_table(file, COLUMNS)
-        rows = rows.loc[[key in keys for key in _keys(rows)]]
-        for new_rows in measure_missing(args.raw, runs, rows):
+        rows = rows[rows["code"] == code_digest()].merge(pd.concat(runs)[KEYS])
+        for new_rows in measure_missing(args.raw, models, runs, rows):
             rows = pd.concat([rows, new_rows])
             write_table(file, rows)
             write_tables(args.results, args.raw.name, rows, models)

@@ -11,9 +11,9 @@ import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import mean
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -23,7 +23,6 @@ from colorizer.data.sample import PHOTOS
 from colorizer.device import configure_torch
 from colorizer.errors import one_line_errors
 from colorizer.figures import image_figure, write_png
-from colorizer.files import atomic_write
 from colorizer.inference.colorize import (
     EPSILON,
     RADIUS,
@@ -86,26 +85,21 @@ def main() -> None:
     network, image_size = load_network(args.model), read_image_size(args.model)
     targets = {name: load() for name, load in PHOTOS.items()}
     grays = {name: luma(target) for name, target in targets.items()}
-    errors: dict[str, list[float]] = {}
+    errors = pd.DataFrame()
     drawn: dict[str, list[np.ndarray]] = {}
     chosen = guided_name(RADIUS, EPSILON)
     for name, target in tqdm(targets.items(), desc="full size", unit="photo"):
         for method, rgb in methods(network, grays[name], image_size):
-            (error,) = margin_error_per_image(rgb[None], target[None], margin)
-            errors.setdefault(method, []).append(error)
+            errors.loc[method, name] = margin_error_per_image(rgb[None], target[None], margin)[0]
             kind = method.partition(",")[0]
             if method == chosen or kind != "guided":
                 drawn.setdefault(kind, []).append(rgb)
-    header = ["method", *targets, "mean"]
-    cells = [
-        [method, *(f"{error:.4f}" for error in (*values, mean(values)))]
-        for method, values in errors.items()
-    ]
-    print(table(f"The {margin}-margin error of {args.model}:", header, cells))
+    errors["mean"] = errors.mean(axis="columns")
+    cells = errors.map("{:.4f}".format).itertuples(name=None)
+    print(table(f"The {margin}-margin error of {args.model}:", ["method", *errors], [*cells]))
     rows = {"gray": [*grays.values()]} | drawn | {"target": [*targets.values()]}
     rows = {name: [*map(center, images)] for name, images in rows.items()}
-    with atomic_write(args.figure) as (partial,):
-        write_png(partial, image_figure(chosen, rows, [*targets]), DPI)
+    write_png(args.figure, image_figure(chosen, rows, [*targets]), DPI)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,6 @@ many.
 """
 
 import argparse
-import statistics
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -18,9 +16,10 @@ from tqdm import tqdm
 from colorizer.data.photos import find_photos
 from colorizer.errors import InputError, one_line_errors
 from colorizer.markdown import median_and_range, table
+from experiments.reporting.figures import grid_settings
 from experiments.reporting.statistics import wall_time
 from experiments.runs.results import COLUMNS, RUNS_FILE, read_table
-from experiments.runs.sweeps import GRID, SWEEPS_FILE, Run, network_title, read_sweep
+from experiments.runs.sweeps import SWEEPS_FILE, network_title, read_sweep
 from experiments.runs.timing import reference_epochs
 
 TIMED_EPOCHS = 4  # the first one is not counted
@@ -29,41 +28,39 @@ REPORT_BEST = (2, 16)  # the network whose epochs the report's time was measured
 Network = tuple[int, int]  # conv layers, and kernels; 0 kernels for 1 layer, which has none
 
 
-def count_epochs(rows: pd.DataFrame, runs: Sequence[Run]) -> Counter[Network]:
+def count_epochs(rows: pd.DataFrame, settings: pd.DataFrame) -> "pd.Series[int]":
     """Epochs of each network in the rows of runs, over all learning rates."""
-    changes = {run.name: run.changes for run in runs}
-    epochs: Counter[Network] = Counter()
-    for name, count in zip(rows["name"], rows["epochs"].astype(int), strict=True):
-        layers, kernels = (int(changes[name][key]) for key in GRID[1:])
-        epochs[layers, kernels if layers > 1 else 0] += count
-    return epochs
+    rows = rows.astype({"epochs": int}).merge(settings, on="name")
+    kernels = rows["kernels"].where(rows["conv_layers"] > 1, 0)
+    return rows.groupby(["conv_layers", kernels])["epochs"].sum()
 
 
 def comparison(
-    rows: pd.DataFrame, epochs: Counter[Network], seconds: Mapping[Network, Sequence[float]]
+    rows: pd.DataFrame, epochs: "pd.Series[int]", seconds: Mapping[Network, Sequence[float]]
 ) -> str:
     """Seconds and numbers of epochs, then total times and their ratios, as Markdown."""
-    medians = {network: statistics.median(values) for network, values in seconds.items()}
-    own = sum(medians[network] * count for network, count in epochs.items())
-    best = medians[REPORT_BEST] * epochs.total()
+    medians = pd.Series({network: pd.Series(some).median() for network, some in seconds.items()})
+    counts = epochs.reindex(medians.index, fill_value=0)
     grid_time = wall_time(rows)
     lines = [
         table(
             "An epoch of the reference loop, and the grid's epochs:",
             ["network", "seconds", "epochs"],
             [
-                [network_title(*network), median_and_range(seconds[network], 2), epochs[network]]
+                [network_title(*network), median_and_range(seconds[network], 2), counts[network]]
                 for network in sorted(seconds)
             ],
         ),
-        f"\nThe grid: {len(rows)} runs, {epochs.total()} epochs, {grid_time} of wall time.",
+        f"\nThe grid: {len(rows)} runs, {counts.sum()} epochs, {grid_time} of wall time.",
     ]
     for what, total in (
-        ("As many epochs of the reference loop with each network", own),
-        (f"As many epochs of the reference loop with {network_title(*REPORT_BEST)}", best),
+        ("each network", (medians * counts).sum()),
+        (network_title(*REPORT_BEST), medians[REPORT_BEST] * counts.sum()),
     ):
-        ratio = total / grid_time.total_seconds()
-        lines.append(f"{what}: {timedelta(seconds=round(total))}, {ratio:.1f} times that.")
+        time, ratio = timedelta(seconds=round(total)), total / grid_time.total_seconds()
+        lines.append(
+            f"As many epochs of the reference loop with {what}: {time}, {ratio:.1f} times that."
+        )
     return "\n".join(lines)
 
 
@@ -74,16 +71,17 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder of the results")
     args = parser.parse_args()
     file = args.results / RUNS_FILE
-    runs = read_sweep(SWEEPS_FILE, "grid", args.raw.name)
+    settings = grid_settings(read_sweep(SWEEPS_FILE, "grid", args.raw.name))
     rows = read_table(file, COLUMNS[RUNS_FILE])
-    rows = rows[rows["name"].isin([run.name for run in runs]) & (rows["started"] != "")]
+    rows = rows[rows["name"].isin(settings["name"]) & (rows["started"] != "")]
     if rows.empty:
         raise InputError(f"{file}: has no run of the grid on {args.raw.name}")
     find_photos(args.raw / "train")
-    epochs = count_epochs(rows, runs)
-    networks = tqdm(sorted({*epochs, REPORT_BEST}), desc="epochs", unit="network")
+    epochs = count_epochs(rows, settings)
+    networks = tqdm(sorted({*epochs.index, REPORT_BEST}), desc="epochs", unit="network")
     seconds = {
-        network: reference_epochs(args.raw, *network, epochs=TIMED_EPOCHS) for network in networks
+        (layers, kernels): reference_epochs(args.raw, layers, kernels, TIMED_EPOCHS)
+        for layers, kernels in networks
     }
     print(comparison(rows, epochs, seconds))
 

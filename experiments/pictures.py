@@ -9,11 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from colorizer.data.arrays import open_array
+from colorizer.data.arrays import open_predictions
 from colorizer.data.splits import open_split
 from colorizer.errors import one_line_errors
 from colorizer.figures import image_figure, write_png
-from colorizer.files import atomic_write
 from colorizer.metrics.margin import MetricParams, margin_error_per_image
 from colorizer.params import PARAMS_FILE, read_section
 
@@ -45,7 +44,8 @@ def main() -> None:
     args = parser.parse_args()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
     split = open_split(args.split)
-    predictions = {path.stem: open_array(path) for path in (args.first, args.second)}
+    shape = split.rgb.shape
+    predictions = {path.stem: open_predictions(path, shape) for path in (args.first, args.second)}
     errors = {
         name: margin_error_per_image(images, split.rgb, margin)
         for name, images in predictions.items()
@@ -62,8 +62,7 @@ def main() -> None:
     rows |= {"target": split.rgb[chosen]}
     captions = [" / ".join(f"{errors[name][i]:.2f}" for name in predictions) for i in chosen]
     title = f"Worst, median and best; the {margin}-margin errors of both"
-    with atomic_write(args.figure) as (partial,):
-        write_png(partial, image_figure(title, rows, captions), DPI)
+    write_png(args.figure, image_figure(title, rows, captions), DPI)
 
 
 if __name__ == "__main__":

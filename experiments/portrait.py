@@ -14,7 +14,6 @@ from colorizer.data.color import luma
 from colorizer.device import configure_torch
 from colorizer.errors import one_line_errors
 from colorizer.figures import image_figure, write_png
-from colorizer.files import atomic_write
 from colorizer.inference.colorize import colorize
 from colorizer.metrics.margin import MetricParams, margin_error_per_image
 from colorizer.models.model_file import load_network, read_image_size
@@ -43,8 +42,7 @@ def main() -> None:
     figure = image_figure(
         f"{margin}-margin errors", {"": [*images, target]}, [*captions, "original"]
     )
-    with atomic_write(args.figure) as (partial,):
-        write_png(partial, figure, DPI)
+    write_png(args.figure, figure, DPI)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ be there (python -m experiments.sweep DATA RESULTS report --jobs 2).
 """
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,14 +15,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from colorizer.data.arrays import open_array
+from colorizer.data.arrays import open_predictions
 from colorizer.data.splits import Split, open_split
 from colorizer.errors import InputError, one_line_errors
 from colorizer.figures import CURVE_INCHES, image_figure, write_png
-from colorizer.files import atomic_write
-from experiments.reporting.figures import draw_learning
+from experiments.reporting.figures import draw_runs, set_error_limits
 from experiments.reporting.published import read_published
-from experiments.reporting.statistics import Results, failures, with_numbers
+from experiments.reporting.statistics import Results, failures, trained, with_numbers
 from experiments.runs.experiments import commits_of_runs, get_output
 from experiments.runs.results import HISTORIES_FILE, RUNS_FILE, read_tables
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweep, read_sweeps
@@ -44,22 +42,20 @@ def curves_figure(title: str, rows: pd.DataFrame, histories: pd.DataFrame) -> Fi
     seeds = ", ".join(map(str, rows["seed"]))
     figure.suptitle(f"{title}; seeds {seeds}{failures(rows)}; the mean is bold", fontsize=9)
     mse, margin_error = figure.subplots(1, 2)
-    # Runs that diverged have no curve: their errors are those of black instead of white.
-    some = histories[histories["name"].isin(rows.loc[rows["failure"] != "diverged", "name"])]
+    some = histories[histories["name"].isin(trained(rows)["name"])]
     if some.empty:
-        mse.set_title("every run diverged in its first epochs", fontsize=9)
+        mse.text(0, 1, "no curves: every run failed", va="top")
+        mse.set_axis_off()
+        margin_error.set_axis_off()
         return figure
-    mse_of = {
-        label: some[["name", "epoch"]].assign(mse=some[column])
-        for label, column in (("training", "train_mse"), ("validation", "val_mse"))
-    }
-    draw_learning(mse, mse_of, "mse", every_run=True)
-    mses = some[some["epoch"] > 1][["train_mse", "val_mse"]]
-    mse.set_ylim(mses.min().min() * 0.97, mses.quantile(0.97).max() * 1.03)
-    mse.set_ylabel("mean squared error, on [-1, 1]")
+    draw_runs(mse, some, "train_mse", "C0", "training")
+    draw_runs(mse, some, "val_mse", "C1", "validation")
+    draw_runs(margin_error, some, "val_margin_error", "C1", "validation")
+    set_error_limits(mse, pd.concat([some["train_mse"], some["val_mse"]]))
+    set_error_limits(margin_error, some["val_margin_error"])
+    mse.set(xlabel="epoch", ylabel="mean squared error, on [-1, 1]")
+    margin_error.set(xlabel="epoch", ylabel="validation margin error, lower is better")
     mse.legend(fontsize=8)
-    draw_learning(margin_error, {"validation": some}, "val_margin_error", every_run=True)
-    margin_error.set_ylabel("validation margin error, lower is better")
     return figure
 
 
@@ -72,21 +68,6 @@ def images_figure(title: str, predictions: np.ndarray, split: Split, count: int)
         "target": [*split.rgb[chosen]],
     }
     return image_figure(title, rows, [Path(split.names[index]).stem for index in chosen])
-
-
-def open_predictions(path: Path, split: Split) -> np.ndarray:
-    """Open predictions for a split. Raises InputError when they are not of its shape."""
-    predictions = open_array(path)
-    if predictions.shape != split.rgb.shape:
-        raise InputError(f"predictions are {predictions.shape}, the split is {split.rgb.shape}")
-    return predictions
-
-
-def write(figures: Mapping[str, Figure], folder: Path) -> None:
-    """Write figures as PNG files."""
-    for name, figure in figures.items():
-        with atomic_write(folder / f"{name}.png") as (partial,):
-            write_png(partial, figure, DPI)
 
 
 def main() -> None:
@@ -110,7 +91,8 @@ def main() -> None:
         figures[f"{network.partition('/')[2]}_curves"] = curves_figure(title, rows, histories)
     if args.images:
         figures |= images_figures(args.data, open_split(args.images), published)
-    write(figures, args.figures)
+    for name, figure in figures.items():
+        write_png(args.figures / f"{name}.png", figure, DPI)
     print(f"{args.figures}: {len(figures)} figures")
 
 
@@ -126,7 +108,7 @@ def images_figures(data: str, split: Split, published: pd.DataFrame) -> dict[str
             if name not in commits:
                 raise InputError(f"no experiment {name} here; run experiments.sweep first")
             predictions = get_output(commits[name], PREDICTIONS_FILE, Path(folder))
-            array = open_predictions(predictions, split)
+            array = open_predictions(predictions, split.rgb.shape)
             count = PHOTOS * (1 + (point == BEST))
             figures[f"{point}_images"] = images_figure(title, array, split, count)
     return figures

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from colorizer.data.arrays import open_array
+from colorizer.data.arrays import open_predictions
 from colorizer.data.splits import Split, open_split
 from colorizer.errors import InputError, one_line_errors
 from colorizer.figures import (
@@ -96,16 +96,6 @@ def read_names(path: Path, test: Split) -> list[str]:
     if not names or not set(names) <= set(test.names):
         raise InputError(f"{path}: should list names of the prepared test split, one per line")
     return names
-
-
-def open_predictions(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Open predictions as images. Raises InputError when they are not uint8 of `shape`."""
-    predictions = open_array(path)
-    if predictions.dtype != np.uint8 or predictions.shape != shape:
-        raise InputError(
-            f"{path}: holds {predictions.dtype} {predictions.shape}, should hold uint8 {shape}"
-        )
-    return predictions
 
 
 def main() -> None:

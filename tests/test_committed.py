@@ -1,13 +1,20 @@
 """What is committed is true of the code that it stands beside."""
 
+import csv
 import hashlib
 import json
 import re
+import shutil
+import statistics
 import subprocess
 
 import pytest
 
 from colorizer.files import read_yaml
+from experiments import tables
+from experiments.reporting import report
+from experiments.runs.results import read_tables
+from experiments.runs.sweeps import SWEEPS_FILE, read_sweeps
 from tests.conftest import REPOSITORY
 
 LOCK = read_yaml(REPOSITORY / "dvc.lock")["stages"]
@@ -90,23 +97,34 @@ def test_the_readme_shows_the_metrics_that_were_measured():
 
 @pytest.mark.parametrize("model", ["report_best", "ours_small", "ours_best"])
 def test_the_readme_shows_the_errors_of_the_ablation(model):
-    ablation = (REPOSITORY / "experiments/results/faces/ablation.md").read_text(encoding="utf-8")
-    (found,) = (
-        line for line in ablation.splitlines() if line.startswith(f"| {model} | ") and "**" in line
-    )
-    _, _, _, error, mse, psnr, _, time, _ = (cell.strip(" *") for cell in found.split("|"))
+    with (REPOSITORY / "experiments/results/faces/runs.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["measured_on"] == "validation"]
+    errors = [float(row["margin_error"]) for row in rows if row["model"] == model]
+    error = f"{statistics.mean(errors):.4f} ± {statistics.stdev(errors):.4f}"
     (shown,) = (line for line in README.splitlines() if line.startswith(f"| `{model}`"))
-    cells = [cell.strip(" *") for cell in shown.split("|")[2:-1]]
-    mse, psnr, time = (value.split(" ± ")[0] for value in (mse, psnr, time))
-    assert cells == [error, mse, psnr, time]
+    assert shown.split("|")[2].strip(" *") == error
 
 
-def test_the_results_show_the_networks_of_the_report_as_the_sweeps_found_them():
-    report = (REPOSITORY / "experiments/results/faces/report.md").read_text(encoding="utf-8")
-    section = report.partition("## The report's networks\n")[2].partition("\n## ")[0]
-    rows = [line for line in section.splitlines() if "`report/" in line]
-    assert len(rows) == 12
-    assert [line for line in RESULTS.splitlines() if "`report/" in line] == rows
+def test_the_tables_of_readme_and_docs_are_those_of_the_results(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    stale = [path for path, text in tables.documents().items() if text != path.read_text("utf-8")]
+    assert not stale, "python -m experiments.tables"
+
+
+@pytest.mark.parametrize("data", ["faces", "sample"])
+def test_the_report_of_sweeps_is_that_of_its_csv_files(data, monkeypatch, tmp_path):
+    monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr(report, "write_png", lambda path, *_: path.touch())  # to save the time
+    committed = REPOSITORY / "experiments/results" / data
+    for path in committed.glob("*.[cm]*"):
+        shutil.copy(path, tmp_path)
+    runs = read_sweeps(SWEEPS_FILE, data)
+    report.write_report(tmp_path, data, runs, read_tables(tmp_path), set())
+    assert (tmp_path / "report.md").read_text() == (committed / "report.md").read_text()
+    charts, shown = (
+        {path.name for path in folder.glob("charts/*")} for folder in (tmp_path, committed)
+    )
+    assert charts == shown
 
 
 def test_every_param_is_listed_with_its_value():

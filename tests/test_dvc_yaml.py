@@ -25,7 +25,7 @@ GROUND_FLOOR = {
     "colorizer.device": set(),
     "colorizer.distributed": set(),
     "colorizer.markdown": set(),
-    "colorizer.figures": set(),
+    "colorizer.figures": {"colorizer.files"},
 }
 ARROWS = {
     **GROUND_FLOOR,

@@ -85,6 +85,16 @@ def open_array(path: Path) -> np.ndarray:
         raise InputError(f"{path}: cannot be read as an array ({reason})") from None
 
 
+def open_predictions(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Open predictions as images. Raises InputError when they are not uint8 of `shape`."""
+    predictions = open_array(path)
+    if predictions.dtype != np.uint8 or predictions.shape != shape:
+        raise InputError(
+            f"{path}: holds {predictions.dtype} {predictions.shape}, should hold uint8 {shape}"
+        )
+    return predictions
+
+
 def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     header = {
         "descr": np.lib.format.dtype_to_descr(dtype),

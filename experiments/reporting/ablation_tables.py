@@ -7,7 +7,7 @@ import pandas as pd
 
 from colorizer.files import write_text
 from colorizer.markdown import table
-from experiments.reporting.statistics import mean_and_std
+from experiments.reporting.statistics import interval_text, mean_and_std, mean_intervals, means
 from experiments.runs.rechecks import last_recheck
 from experiments.runs.sweeps import Changes
 
@@ -20,13 +20,35 @@ REDUCED = {"val": "validation, a fifth held out", "test": "held out"}
 REFERENCE_EPOCHS = 40  # of the report's best run, the last 5 without a lower error
 MARGINS = (4, 6, 8, 12, 16, 24, 32)
 TEXT = ("model", "measured_on", "code", "params", "machine")
+# Columns of the steps: titles and digits.
+STEP = {
+    "mse": ("MSE", 5),
+    "psnr": ("PSNR, dB", 2),
+    "epochs": ("epochs", 0),
+    "time": ("time", 2),
+}
+
+
+def with_numbers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of runs.csv with numbers, and the training time as a share of the reference's."""
+    rows = rows.astype({name: float for name in rows if name not in TEXT} | {"seed": int})
+    return rows.assign(time=rows["seconds"] / (REFERENCE_EPOCHS * reference_epochs(rows).median()))
+
+
+def reference_epochs(rows: pd.DataFrame) -> pd.Series:
+    """Seconds of an epoch of the reference loop: all timings, made between the runs.
+
+    Several, since a single timing on a shared machine can be far off.
+    """
+    timings = rows.loc[rows["measured_on"] == WHOLE["val"], "reference_epoch"]
+    return timings.drop_duplicates()
 
 
 def tables(
     data: str, rows: pd.DataFrame, models: Mapping[str, Changes], recheck: str | None
 ) -> Iterator[str]:
     """The rows of a data set as Markdown; `recheck` is a sentence on the last recheck."""
-    rows = rows.astype({name: float for name in rows if name not in TEXT} | {"seed": int})
+    rows = with_numbers(rows)
     processors = sorted(rows["machine"].unique())
     yield (
         f"# From the report's best network to ours, on {data}\n\n"
@@ -34,27 +56,23 @@ def tables(
         f"Processors: {', '.join(processors)}." + (f" {recheck}" if recheck else "")
     )
     whole = rows[rows["measured_on"] == WHOLE["val"]]
-    # Timed several times between these runs: a single timing on a shared machine can be far off.
-    timings = pd.Series(whole["reference_epoch"].unique())
+    timings = reference_epochs(rows)
     reference = REFERENCE_EPOCHS * timings.median()
     yield table(
-        "Each model has the changes of all above it. Time is that of training, as a share of "
-        f"{REFERENCE_EPOCHS} epochs of the reference loop (the report's way of training) with the "
-        f"report's best network: {reference:.0f} s here. An epoch of it was timed {len(timings)} "
-        f"times between these runs: median {timings.median():.2f} s, {timings.min():.2f} to "
-        f"{timings.max():.2f} s.",
-        ["model", "changed", "12-margin error", "MSE", "PSNR, dB", "epochs", "time"],
-        [*_steps(whole.assign(time=whole["seconds"] / reference), models)],
+        "Each model has the changes of all above it; the difference is that of the error from the "
+        "row above, paired by seed, with its 95% interval by Student's t. Time is that of "
+        f"training, as a share of {REFERENCE_EPOCHS} epochs of the reference loop (the report's "
+        f"way of training) with the report's best network: {reference:.0f} s here. An epoch of it "
+        f"was timed {len(timings)} times between these runs: median {timings.median():.2f} s, "
+        f"{timings.min():.2f} to {timings.max():.2f} s.",
+        ["model", "changed", "12-margin error", "difference", *(name for name, _ in STEP.values())],
+        [*_steps(whole, models)],
     )
-    of_model = dict(iter(whole.groupby("model")))
+    margins = means(whole, "model", {f"error_{margin}": 4 for margin in MARGINS})
     yield table(
         "The error at other margins:",
         ["model", *map(str, MARGINS)],
-        [
-            [model, *(mean_and_std(of_model[model][f"error_{margin}"], 4) for margin in MARGINS)]
-            for model in models
-            if model in of_model
-        ],
+        [*margins.loc[[model for model in models if model in margins.index]].itertuples(name=None)],
     )
     yield table(
         "Trained without a fifth of the training photographs, and evaluated on that fifth too; the "
@@ -65,21 +83,25 @@ def tables(
 
 
 def _steps(rows: pd.DataFrame, models: Mapping[str, Changes]) -> Iterator[list[str]]:
-    of_model = dict(iter(rows.groupby("model")))
+    found = means(rows, "model", {"margin_error": 4} | {name: STEP[name][1] for name in STEP})
+    measured = [model for model in models if model in found.index]
+    errors = rows.pivot(index="seed", columns="model", values="margin_error")[measured]
+    changes = errors.diff(axis="columns").melt()
+    intervals = mean_intervals(changes["value"], [changes["model"]]).to_dict("index")
     before: Changes = {}
-    for model, changes in models.items():
-        own = [f"{key} {value}" for key, value in changes.items() if before.get(key) != value]
-        before = changes
-        if model in of_model:
-            some = of_model[model]
+    for model in models:
+        own = {key: value for key, value in models[model].items() if before.get(key) != value}
+        before = models[model]
+        if model in measured:
+            error, *others = found.loc[model]
+            step = intervals[model]
+            difference = f"{step['mean']:+.4f}, {interval_text(step['low'], step['high'])}"
             yield [
                 model,
-                "<br>".join(own),
-                f"**{mean_and_std(some['margin_error'], 4)}**",
-                mean_and_std(some["mse"], 5),
-                mean_and_std(some["psnr"], 2),
-                mean_and_std(some["epochs"], 0),
-                mean_and_std(some["time"], 2),
+                "<br>".join(f"{key} {value}" for key, value in own.items()),
+                f"**{error}**",
+                difference if step["count"] else "",
+                *others,
             ]
 
 

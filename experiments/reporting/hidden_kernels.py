@@ -37,14 +37,13 @@ def hidden_kernel_tables(folder: Path, results: Results) -> Iterator[str]:
         ["network", *(kind.replace("_", " ") for kind in KINDS), "runs", *COLUMNS_OF_RUNS],
         [
             [
-                network,
-                *counts_of_row,
+                *group,
                 len(some),
                 ", ".join(map(str, sorted(some["seed"]))),
                 _range(some["margin_error"], "{:.4f}"),
                 _range(some["saturated"], "{:.1%}") if some["saturated"].any() else "",
             ]
-            for (network, *counts_of_row), some in rows.groupby(["network", *KINDS], sort=False)
+            for group, some in rows.groupby(["network", *KINDS], sort=False)
         ],
     )
 

@@ -1,33 +1,33 @@
 """The report of sweeps in Markdown: answers, tables beside the published figures, charts."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 import pandas as pd
+from matplotlib.figure import Figure
 
 from colorizer.figures import write_png
 from colorizer.files import atomic_write, write_text
 from colorizer.markdown import table
 from experiments.reporting import comparisons, published
 from experiments.reporting.ablation_tables import ABLATION_FILE
-from experiments.reporting.comparisons import QUESTIONS, Answer, answers
-from experiments.reporting.figures import CHARTS, figures
+from experiments.reporting.comparisons import (
+    answer_rows,
+    answers,
+    paired_differences,
+    read_questions,
+)
+from experiments.reporting.figures import CHARTS, differences_figure, figures
 from experiments.reporting.hidden_kernels import hidden_kernel_tables
 from experiments.reporting.published import published_rows, read_published
-from experiments.reporting.statistics import (
-    Results,
-    failures,
-    mean_and_std,
-    sign_flip_p,
-    trained,
-    wall_time,
-)
+from experiments.reporting.statistics import Results, failures, mean_and_std, trained, wall_time
 from experiments.runs.rechecks import last_recheck
 from experiments.runs.results import RUNS_FILE, Tables
 from experiments.runs.sweeps import Run
 
-REPORT_FILE = "report.md"
+REPORT_FILE, CHARTS_FOLDER = "report.md", "charts"
 PUBLISHED_DATA = "faces"  # what the report trained on
 DPI = 100
 # Columns of a sweep's table, and their digits.
@@ -41,70 +41,52 @@ MEASURED = {
     "gain_over_table": ("gain over table", 4),
 }
 HOW_TO_READ = (
-    "Differences of the margin error, paired by seed; failed runs are counted in parentheses and "
-    "left out. The verdict is what was seen: lower or higher when every seed says so, of at least "
-    f"{comparisons.FEWEST_SEEDS}. p is that of a mean difference of 0 by the sign-flip permutation "
-    "test, which does not assume normally distributed differences; n seeds give at least 2 / 2^n. "
-    "The report ran each network once, with seed 0."
+    "Mean differences of the margin error, paired by seed: below 0 the change is better. The 95% "
+    "interval is Student's t, from two seeds on. It is exact for any number of seeds as long as "
+    "differences are normally distributed; the charts have a dot for each seed, which shows where "
+    "outcomes are of two kinds instead. The verdict is lower or higher when the interval excludes "
+    "0 (the paired t-test at 5%), else unclear; untested with one seed. Of 20 changes without an "
+    "effect, one gets another verdict by chance. Failed runs are counted in parentheses and left "
+    "out. The report ran each network once, with seed 0."
 )
-
-
-def report(
-    data: str,
-    runs: Sequence[Run],
-    results: Results,
-    failed: set[str],
-    figures_of_report: pd.DataFrame | None,
-    answers_of: Mapping[str, Sequence[Answer]],
-    charts: Sequence[str],
-    recheck: str | None,
-) -> str:
-    """The report in Markdown.
-
-    `figures_of_report` are those that it published, if they are of this data. `charts` are the
-    names of those that lie beside it, `recheck` is a sentence on the last recheck.
-    """
-    parts = [
-        f"# Sweeps on {data}\n",
-        _header(results.rows, recheck),
-        *_presence(runs, results.rows, failed),
-        *(_against_published(results, figures_of_report) if figures_of_report is not None else ()),
-        *_answers(answers_of),
-        *_against_table(results),
-        *_sweep_tables(results),
-        *(f"\n![{CHARTS[name]}]({name}.png)" for name in charts),
-    ]
-    return "\n".join(parts) + "\n"
 
 
 def write_report(
     folder: Path, data: str, runs: Sequence[Run], tables: Tables, failed: set[str]
 ) -> None:
-    """Write report.md and its charts; remove charts that have no rows any more."""
+    """Write report.md and the folder of its charts."""
     matplotlib.rcdefaults()  # charts should not depend on the user's settings
     results = Results.of(tables[RUNS_FILE], runs)
-    figures_of_report = read_published() if data == PUBLISHED_DATA else None
-    published_errors = {}
-    if figures_of_report is not None:
+    parts = [
+        f"# Sweeps on {data}\n",
+        _header(results.rows, last_recheck(folder, RUNS_FILE)),
+        *_presence(runs, results.rows, failed),
+    ]
+    published_errors = pd.Series(dtype=float)
+    if data == PUBLISHED_DATA:
+        figures_of_report = read_published()
         recipes = figures_of_report["network"].map(results.recipes)
-        published_errors = dict(zip(recipes, figures_of_report["margin_error"], strict=True))
-    answers_of = {
-        question: answers(some, results, published_errors) for question, some in QUESTIONS.items()
-    }
-    drawn = figures(runs, results, tables, answers_of)
-    for name in CHARTS:
-        path = folder / f"{name}.png"
-        if name in drawn:
-            with atomic_write(path) as (partial,):
-                write_png(partial, drawn[name], DPI)
-        else:
-            path.unlink(missing_ok=True)
-    recheck = last_recheck(folder, RUNS_FILE)
-    text = report(data, runs, results, failed, figures_of_report, answers_of, [*drawn], recheck)
-    text += "".join(hidden_kernel_tables(folder, results))
+        published_errors = figures_of_report.set_index(recipes)["margin_error"]
+        if rows := [*published_rows(results, figures_of_report)]:
+            parts.append("\n## The report's networks")
+            parts.append(table("Margin errors beside the published ones:", published.COLUMNS, rows))
+    drawn: dict[str, Figure] = {}
+    parts += _answers(results, published_errors, drawn)
+    charts = figures(runs, results, tables)
+    parts += [f"\n![{CHARTS[name]}]({CHARTS_FOLDER}/{name}.png)" for name in charts]
+    parts += _sweep_tables(results)
+    parts += hidden_kernel_tables(folder, results)
     if (folder / ABLATION_FILE).exists():
-        text += f"\n[From the report's best network to ours, step by step]({ABLATION_FILE}).\n"
-    write_text(folder / REPORT_FILE, text)
+        parts.append(f"\n[From the report's best network to ours, step by step]({ABLATION_FILE}).")
+    _write_charts(folder / CHARTS_FOLDER, drawn | charts)
+    write_text(folder / REPORT_FILE, "\n".join(parts) + "\n")
+
+
+def _write_charts(folder: Path, charts: Mapping[str, Figure]) -> None:
+    with atomic_write(folder) as (partial,):
+        partial.mkdir()
+        for name, figure in charts.items():
+            write_png(partial / f"{name}.png", figure, DPI)
 
 
 def _header(rows: pd.DataFrame, recheck: str | None) -> str:
@@ -132,17 +114,10 @@ def _presence(runs: Sequence[Run], rows: pd.DataFrame, failed: set[str]) -> Iter
     planned["state"] = "missing"
     planned.loc[planned["name"].isin(failed), "state"] = "failed"
     planned.loc[planned["name"].isin(rows["name"]), "state"] = "present"
-    states = pd.CategoricalDtype(["present", "missing", "failed"])
-    counts = pd.crosstab(
-        pd.Categorical(planned["sweep"], planned["sweep"].unique()),
-        planned["state"].astype(states),
-        dropna=False,
+    counts = pd.crosstab(planned["sweep"], planned["state"]).reindex(
+        index=planned["sweep"].unique(), columns=["present", "missing", "failed"], fill_value=0
     )
-    yield table(
-        "Runs:",
-        ["sweep", *counts.columns],
-        [[sweep, *some] for sweep, some in zip(counts.index, counts.to_numpy(), strict=True)],
-    )
+    yield table("Runs:", ["sweep", *counts.columns], [*counts.itertuples(name=None)])
     # All runs of a sweep that was not started are missing: the table shows that.
     started = planned["sweep"].isin(planned.loc[planned["state"] != "missing", "sweep"])
     for state, text in (("failed", "Failed"), ("missing", "Missing in sweeps that were started")):
@@ -151,48 +126,22 @@ def _presence(runs: Sequence[Run], rows: pd.DataFrame, failed: set[str]) -> Iter
             yield f"\n{text}: {', '.join(names)}."
 
 
-def _against_published(results: Results, figures_of_report: pd.DataFrame) -> Iterator[str]:
-    rows = [*published_rows(results, figures_of_report)]
-    if rows:
-        yield "\n## The report's networks"
-        yield table("Margin errors beside the published ones:", published.COLUMNS, rows)
-
-
-def _answers(answers_of: Mapping[str, Sequence[Answer]]) -> Iterator[str]:
-    if not any(answers_of.values()):
+def _answers(
+    results: Results, published_errors: pd.Series, drawn: dict[str, Figure]
+) -> Iterator[str]:
+    """A table and a chart for each question; charts are added to `drawn` by name."""
+    differences = paired_differences(read_questions(), results)
+    if differences.empty:
         return
     yield f"\n## How settings change the margin error\n\n{HOW_TO_READ}"
-    for question, some in answers_of.items():
-        if some:
-            yield table(f"**{question}**", comparisons.COLUMNS, [each.cells() for each in some])
-
-
-def _against_table(results: Results) -> Iterator[str]:
-    rows = []
-    for _, some in results.rows.groupby("recipe", sort=False):
-        seeds = some.drop_duplicates("seed")
-        gains = trained(seeds)["gain_over_table"]
-        if len(gains) < 2:
-            continue
-        names = [name for name in some["network"].unique() if not name.startswith("grid/")]
-        rows.append(
-            [
-                f"{names[0]}{failures(seeds)}",
-                len(gains),
-                f"{gains.mean():+.4f}",
-                f"{gains.min():+.4f}",
-                f"{gains.max():+.4f}",
-                f"{(gains > 0).sum()} of {len(gains)}",
-                f"{sign_flip_p(gains):.3f}",
-            ]
-        )
-    if rows:
-        yield "\n## Against a table with one color per gray level"
-        yield table(
-            "Gain over the better of two such tables, of networks with several seeds:",
-            ["network", "seeds", "mean gain", "lowest", "highest", "better with", "p"],
-            rows,
-        )
+    all_answers = answers(differences, results, published_errors)
+    for question, some in all_answers.groupby("question", sort=False):
+        yield table(f"**{question}**", comparisons.COLUMNS, [*answer_rows(some)])
+        if some["count"].any():
+            name = re.sub(r"\W+", "_", str(question)).lower()
+            of_question = differences[differences["question"] == question]
+            drawn[name] = differences_figure(some, of_question)
+            yield f"\n![{question}: differences, seed by seed]({CHARTS_FOLDER}/{name}.png)"
 
 
 def _sweep_tables(results: Results) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Statistics over the rows of runs: networks with their seeds, failed runs, paired differences."""
+"""Statistics over the rows of runs: networks with their seeds, failed runs, 95% intervals."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from scipy.stats import permutation_test
+from scipy import stats
 
 from experiments.runs.identity import recipe_digest
 from experiments.runs.results import MEASURED, RUNS_FILE, Tables
 from experiments.runs.sweeps import Run
+
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,13 @@ class Results:
     @classmethod
     def of(cls, rows: pd.DataFrame, runs: Sequence[Run]) -> "Results":
         """The rows of runs, from rows as read from the CSV, which are text."""
-        rows = rows[rows["name"].isin([run.name for run in runs])]
         recipes = {f"{run.sweep}/{run.point}": recipe_digest(run.changes) for run in runs}
-        numbers = dict.fromkeys(MEASURED[RUNS_FILE], float) | {"seed": int}
-        typed = rows.astype({name: kind for name, kind in numbers.items() if name in rows})
-        network = typed["sweep"] + "/" + typed["point"]
+        rows = rows[rows["name"].isin([run.name for run in runs])]
+        rows = rows.astype(dict.fromkeys(MEASURED[RUNS_FILE], float) | {"seed": int})
+        network = rows["sweep"] + "/" + rows["point"]
+        failure = failure_of_rows(rows)
         return cls(
-            typed.assign(
-                network=network, recipe=network.map(recipes), failure=failure_of_rows(typed)
-            ),
-            recipes,
+            rows.assign(network=network, recipe=network.map(recipes), failure=failure), recipes
         )
 
     def of_network(self, network: str) -> pd.DataFrame:
@@ -82,37 +81,30 @@ def mean_and_std(values: pd.Series, digits: int) -> str:
     return mean if len(values) == 1 else f"{mean} ± {values.std():.{digits}f}"
 
 
-def mean_error(rows: pd.DataFrame) -> str:
-    """Margin error of the trained runs, mean and standard deviation, with what failed."""
-    counted = trained(rows)
-    if counted.empty:
-        return ", ".join(rows["failure"].unique())
-    return mean_and_std(counted["margin_error"], 4) + failures(rows)
-
-
-def paired_differences(rows: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
-    """How the margin errors of trained runs differ, for each seed that both have."""
-    errors, others = (trained(each).set_index("seed")["margin_error"] for each in (rows, reference))
-    return (errors - others).dropna()
-
-
-def sign_flip_p(differences: pd.Series) -> float:
-    """P-value of a mean difference of 0: the exact two-sided sign-flip permutation test.
-
-    It assumes that each difference is as likely to have the other sign, not that differences are
-    normally distributed. The smallest value that n differences can give is 2 / 2**n.
-    """
-    if len(differences) < 2:
-        return 1.0
-    tested = permutation_test(
-        (differences.to_numpy(float),),
-        lambda values, axis: np.mean(values, axis=axis),
-        permutation_type="samples",
-        n_resamples=2 ** len(differences),  # all of them: the test is exact
-        vectorized=True,
-        axis=0,
+def means(rows: pd.DataFrame, by: str, digits: Mapping[str, int]) -> pd.DataFrame:
+    """`mean_and_std` of the columns that `digits` has, for each group in order of appearance."""
+    groups = rows.groupby(by, sort=False)
+    return pd.DataFrame(
+        {name: groups[name].agg(mean_and_std, some) for name, some in digits.items()}
     )
-    return float(tested.pvalue)
+
+
+def mean_intervals(values: pd.Series, by: list[pd.Series]) -> pd.DataFrame:
+    """Columns mean, low and high (the 95% interval of the mean), count and below (0), per group.
+
+    The interval is Student's t, exact for any number of normally distributed values from 2 on; NaN
+    for one. For differences paired by seed it excludes 0 exactly when the paired t-test has a
+    two-sided p-value below 5%.
+    """
+    groups = values.groupby(by, sort=False)
+    found = groups.agg(["mean", "count", "sem"]).assign(below=(values < 0).groupby(by).sum())
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, found["count"] - 1) * found.pop("sem")
+    return found.assign(low=found["mean"] - half, high=found["mean"] + half)
+
+
+def interval_text(low: float, high: float) -> str:
+    """An interval of differences; "" for NaN."""
+    return "" if np.isnan(low) else f"{low:+.4f} to {high:+.4f}"
 
 
 def wall_time(rows: pd.DataFrame) -> timedelta:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 
 from colorizer.figures import error_figure, history_figure, image_figure, margin_figure, write_png
@@ -68,3 +69,14 @@ def test_captions_are_not_formulas_and_are_shortened(tmp_path):
     figure = image_figure("title", {"target": IMAGES}, names)
     write_png(tmp_path / "x.png", figure, 50)
     assert [cell.get_xlabel() for cell in figure.axes] == ["a$_$b", "IMG_202401..._somebody"]
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_file_as_it_was(tmp_path):
+    path = tmp_path / "x.png"
+    path.write_bytes(b"earlier")
+    broken = Figure()
+    broken.suptitle(r"$\unknown$")
+    with pytest.raises(ValueError, match="unknown"):
+        write_png(path, broken, 50)
+    assert path.read_bytes() == b"earlier"
+    assert [*tmp_path.iterdir()] == [path]

@@ -14,11 +14,11 @@ import pytest
 
 from colorizer.files import read_yaml
 from experiments.collect import collect
-from experiments.reporting.comparisons import KERNELS_8
 from experiments.reporting.statistics import Results
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
 from tests.conftest import REPOSITORY
 
+KERNELS_8 = "seeds/conv2_kernels8"
 SEEDS = (483, 484, 485)
 
 

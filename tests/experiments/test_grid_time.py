@@ -1,5 +1,4 @@
 import sys
-from collections import Counter
 
 import pandas as pd
 import pytest
@@ -7,6 +6,7 @@ import pytest
 from colorizer.errors import InputError
 from experiments import grid_time
 from experiments.grid_time import REPORT_BEST, comparison, count_epochs
+from experiments.reporting.figures import grid_settings
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweep
 from experiments.runs.timing import reference_epochs
 from tests.conftest import REPOSITORY
@@ -16,17 +16,18 @@ QUEUED, FINISHED = "2026-01-01T00:00:00+00:00", "2026-01-01T00:10:00+00:00"
 
 def test_epochs_are_counted_for_each_network():
     runs = read_sweep(REPOSITORY / SWEEPS_FILE, "grid", "faces")
-    epochs = count_epochs(pd.DataFrame({"name": run.name, "epochs": "10"} for run in runs), runs)
+    rows = pd.DataFrame({"name": run.name, "epochs": "10"} for run in runs)
+    epochs = count_epochs(rows, grid_settings(runs))
     # Five learning rates; three numbers of kernels, which make no difference with one layer.
     several = {(layers, kernels): 50 for layers in (2, 4) for kernels in (2, 4, 8)}
-    assert epochs == {(1, 0): 150, **several}
+    assert epochs.to_dict() == {(1, 0): 150, **several}
 
 
 def test_times_are_compared():
     rows = pd.DataFrame([{"started": QUEUED, "finished": FINISHED}])  # 600 seconds
     text = comparison(
         rows,
-        Counter({(1, 0): 100, (2, 2): 200}),
+        pd.Series({(1, 0): 100, (2, 2): 200}),
         {(1, 0): [2, 9, 1], (2, 2): [5, 4, 9], REPORT_BEST: [8, 8, 8]},
     )
     assert "| 1 conv | 2.00 (1.00..9.00) | 100 |" in text

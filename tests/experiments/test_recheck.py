@@ -66,7 +66,8 @@ def rechecks() -> list[dict[str, str]]:
 
 
 def files() -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in RESULTS.iterdir()}
+    files = (path for path in RESULTS.rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in files}
 
 
 @pytest.fixture(autouse=True)

@@ -50,7 +50,9 @@ def test_each_network_has_its_figures(swept, run):
     images = {f"{name}_images.png" for name in ("conv2_kernels16", "tanh")}
     assert {path.name for path in (swept / "figures").iterdir()} == curves | images
     refused = run(*words, "--images", "data/prepared/train", succeeds=False)
-    assert refused.stderr == "error: predictions are (6, 16, 16, 3), the split is (12, 16, 16, 3)\n"
+    assert refused.stderr.endswith(
+        "-estimations_val.npy: holds uint8 (6, 16, 16, 3), should hold uint8 (12, 16, 16, 3)\n"
+    )
 
 
 def test_hidden_kernels_of_a_sweep_are_counted(swept, run):
@@ -107,8 +109,12 @@ def test_curves_are_those_of_all_seeds(runs):
     found = results_of(runs, *rows).of_network("report/tanh")
     figure = curves_figure("tanh", found, lines)
     mse, margin_error = figure.axes
-    assert [len(axes.get_lines()) for axes in (mse, margin_error)] == [2 * 3, 3]  # a mean, two runs
-    np.testing.assert_allclose(margin_error.get_lines()[0].get_xydata(), [[1, 1], [2, 0.5]])
+    assert [len(axes.get_lines()) for axes in (mse, margin_error)] == [
+        2 * 3,
+        3,
+    ]  # two runs, their mean
+    mean = margin_error.get_lines()[-1]
+    np.testing.assert_allclose(mean.get_xydata(), [[1, 1], [2, 0.5]])
     assert figure.get_suptitle().startswith("tanh; seeds 0, 483, 484 (1 of 3 diverged)")
     nothing = curves_figure("tanh", found[found["failure"] == "diverged"], lines)
     assert not any(axes.get_lines() for axes in nothing.axes)

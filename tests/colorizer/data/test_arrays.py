@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colorizer.data.arrays import array_writer, open_array
+from colorizer.data.arrays import array_writer, open_array, open_predictions
 from colorizer.errors import InputError
 
 
@@ -42,3 +42,15 @@ def test_an_unfinished_file_cannot_be_opened_as_an_array(tmp_path):
         (tmp_path / "copy.npy").write_bytes((tmp_path / "x.npy").read_bytes())
     with pytest.raises(InputError, match=r"copy\.npy: cannot be read as an array"):
         open_array(tmp_path / "copy.npy")
+
+
+def test_predictions_are_images_of_the_expected_shape(tmp_path):
+    path = tmp_path / "x.npy"
+    images = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
+    np.save(path, images)
+    np.testing.assert_array_equal(open_predictions(path, (2, 2, 2, 3)), images)
+    with pytest.raises(InputError, match=r"x\.npy: holds uint8 \(2, 2, 2, 3\), should hold uint8 "):
+        open_predictions(path, (3, 2, 2, 3))
+    np.save(path, images.astype(np.float32))
+    with pytest.raises(InputError, match="holds float32"):
+        open_predictions(path, (2, 2, 2, 3))

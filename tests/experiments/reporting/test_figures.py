@@ -1,99 +1,139 @@
-import math
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from experiments.reporting.comparisons import QUESTIONS, answers
+from experiments.reporting.comparisons import answers, paired_differences, read_questions
 from experiments.reporting.figures import (
     differences_figure,
-    draw_learning,
+    draw_runs,
     figures,
-    grid_errors,
     grid_figure,
+    grid_settings,
+    set_error_limits,
 )
 from experiments.runs.results import CURVES_FILE, HISTORIES_FILE
-from tests.experiments.conftest import BASE, histories, results_of, row
+from tests.experiments.conftest import BASE, KERNELS_8, histories, results_of, row
 
 NO_CURVES = pd.DataFrame(columns=["name", "margin", "network"])
+GRID_POINT = "grid/conv_layers_{}-kernels_{}-learning_rate_{}"
 
 
 def test_the_heat_map_shows_each_error_in_its_cell(runs):
-    place = "grid/conv_layers_{}-kernels_{}-learning_rate_{}"
     results = results_of(
         runs,
-        row(place.format(1, 2, 0.1), 483, 0.25),
-        row(place.format(4, 8, 0.1), 483, 0.75, first_margin_error="0.9"),
-        row(place.format(4, 2, 0.1), 483, 0.79, first_margin_error="0.79"),  # learned nothing
-        row(place.format(2, 4, 10), 483, 1.0, diverged="1"),
+        row(GRID_POINT.format(1, 2, 0.1), 483, 0.23),
+        row(GRID_POINT.format(2, 2, 0.1), 483, 0.26),
+        row(GRID_POINT.format(4, 8, 0.1), 483, 0.75, first_margin_error="0.9"),
+        row(GRID_POINT.format(4, 2, 0.1), 483, 0.79, first_margin_error="0.79"),
+        row(GRID_POINT.format(2, 4, 10), 483, 1.0, diverged="1"),
     )
-    errors = grid_errors(runs, results)
-    found = {tuple(some[:3]): some[3:] for some in errors.itertuples(index=False, name=None)}
-    assert found == {
-        (0.1, 1, 2): (0.25, True),
-        (0.1, 4, 8): (0.75, True),
-        (0.1, 4, 2): (0.79, False),
-        (10, 2, 4): (math.inf, False),
+    low, high, bar = grid_figure(grid_settings(runs).merge(results.rows, on="name")).axes
+    assert [cells.get_title() for cells in (low, high)] == ["learning rate 0.1", "learning rate 10"]
+    texts = {text.get_position(): text.get_text() for text in low.texts}
+    # Conv layers 1, 2 and 4 down, kernels 2 and 8 across.
+    assert texts == {
+        (0, 0): "0.2300",
+        (0, 1): "0.2600",
+        (0, 2): "learned\nnothing",
+        (1, 0): "missing",
+        (1, 1): "missing",
+        (1, 2): "0.7500",
     }
-    maps = grid_figure(errors).axes
-    assert [cell.get_title() for cell in maps] == ["learning rate 0.1", "learning rate 10"]
-    (image,) = maps[0].images
-    expected = [[0.25, math.nan], [0.79, 0.75]]  # conv layers down, kernels across
-    np.testing.assert_array_equal(np.ma.filled(image.get_array(), math.nan), expected)
-    assert image.get_clim() == (0.25, 0.75)  # without the one that learned nothing
-    texts = [{text.get_text(): text.get_position() for text in cell.texts} for cell in maps]
-    assert texts[0]["0.7500"] == (1, 1)
-    assert texts[1] == {"diverged": (0, 0)}
+    assert [text.get_text() for text in high.texts] == ["diverged"]
+    (image,) = low.images
+    colors = image.cmap(image.norm(image.get_array()))
+    shades = image.norm(image.get_array())
+    # 0.23 differs from 0.26 at least a third as much as from 0.75; failed runs are gray.
+    assert shades[0, 0] == 0
+    assert shades[2, 1] == 1
+    assert shades[1, 0] > 1 / 3
+    np.testing.assert_allclose(colors[2, 0, :3], 211 / 255)
+    assert bar.get_ylabel() == "margin error, lower is better"
+    labels = [text.get_text() for text in bar.get_yticklabels()]
+    assert (labels[0], labels[-1]) == ("0.230", "0.750")
 
 
-def test_differences_are_a_dot_for_each_seed(runs):
-    tanh = [row("seeds/tanh", seed, error) for seed, error in ((0, 0.30), (483, 0.28))]
-    results = results_of(runs, row("seeds/conv2_kernels8", 0, 0.25), *BASE, *tanh)
-    figure = differences_figure({"Tanh": answers(QUESTIONS["Tanh"], results, {})})
-    (axes,) = figure.axes
+def test_a_grid_in_which_every_run_failed_is_drawn(runs):
+    results = results_of(runs, row(GRID_POINT.format(2, 4, 10), 483, 1.0, diverged="1"))
+    cells, _ = grid_figure(grid_settings(runs).merge(results.rows, on="name")).axes
+    assert [text.get_text() for text in cells.texts] == ["diverged"]
+
+
+def test_differences_are_a_dot_for_each_seed_and_an_interval(runs):
+    tanh = [row("seeds/tanh", seed, error) for seed, error in ((0, 0.30), (483, 0.28), (484, 0.29))]
+    results = results_of(runs, row(KERNELS_8, 0, 0.25), *BASE, *tanh)
+    differences = paired_differences(read_questions(), results)
+    published = pd.Series({results.recipes["seeds/tanh"]: 0.3, results.recipes[KERNELS_8]: 0.28})
+    found = answers(differences, results, published).loc[["Tanh"]]
+    figure = differences_figure(found, differences[differences["question"] == "Tanh"])
+    axes = figure.axes[0]
     drawn = {
-        str(points.get_label()): points.get_offsets().round(6).tolist()
+        str(points.get_label()): points.get_offsets()[:, 0].round(6).tolist()
         for points in axes.collections
+        if not str(points.get_label()).startswith("_")
     }
     assert drawn == {
-        "the report's seed, 0": [[0.05, 1]],
-        "other seeds": [[0.03, 1]],
-        "mean": [[0.04, 1]],
+        "the report's seed, 0": [0.05],
+        "other seeds": [0.03, 0.04],
+        "the report": [0.02],
     }
-    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["Tanh", "with tanh at the end"]
+    (bars,) = axes.containers
+    (interval,) = bars.lines[2][0].get_segments()
+    np.testing.assert_allclose(interval[:, 0], 0.04 + np.array([-1, 1]) * 0.02484, atol=1e-5)
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["with tanh at the end"]
+    (right,) = axes.child_axes
+    assert [tick.get_text() for tick in right.get_yticklabels()] == ["n = 3, higher"]
+    low, high = axes.get_xlim()
+    assert low < 0 < interval[1, 0] < high
 
 
-def test_learning_curves_are_means_over_seeds_and_failed_runs_have_a_panel(runs):
+def test_an_interval_of_two_seeds_does_not_stretch_the_axis(runs):
+    tanh = [row("seeds/tanh", 483, 0.28), row("seeds/tanh", 484, 0.29)]  # 0.03 to 0.04, +-0.064
+    results = results_of(runs, *BASE, *tanh)
+    differences = paired_differences(read_questions(), results)
+    found = answers(differences, results, pd.Series(dtype=float)).loc[["Tanh"]]
+    axes = differences_figure(found, differences[differences["question"] == "Tanh"]).axes[0]
+    assert max(map(abs, axes.get_xlim())) < 0.05
+
+
+def test_learning_curves_have_a_panel_for_each_network(runs):
     failed = row("seeds/tanh", 483, 0.795)
     results = results_of(runs, *BASE, failed, row("seeds/tanh", 484, 1.0, diverged="1"))
     names = [some["name"] for some in BASE]
     lines = histories(*names, failed["name"], "faces-seeds-tanh-484", "faces-seeds-conv1-483")
     lines.loc[lines["name"] == names[0], "val_margin_error"] = "0.4"
     tables = {HISTORIES_FILE: lines, CURVES_FILE: NO_CURVES}
-    drawn = figures(runs, results, tables, {})
+    drawn = figures(runs, results, tables)
     assert set(drawn) == {"learning_seeds"}
-    axes, panel = drawn["learning_seeds"].axes
-    (line,) = axes.get_lines()
-    assert line.get_label() == "conv2 kernels8"
-    np.testing.assert_allclose(line.get_xydata(), [[1, 2.4 / 3], [2, 1.4 / 3]])
-    (line,) = panel.get_lines()
-    assert line.get_label() == "tanh"
-    np.testing.assert_array_equal(line.get_xydata(), [[1, 1], [2, 0.5]])
+    kernels, tanh = drawn["learning_seeds"].axes
+    assert kernels.get_title() == "conv2 kernels8"
+    (mean,) = (line for line in kernels.get_lines() if line.get_label() == "conv2 kernels8")
+    np.testing.assert_allclose(mean.get_xydata(), [[1, 2.4 / 3], [2, 1.4 / 3]])
+    assert len(kernels.get_lines()) == 1 + 3 + 1  # gray means, runs, their mean
+    assert tanh.get_title() == "tanh (1 of 2 learned nothing) (1 of 2 diverged)"
+    assert [line.get_color() for line in tanh.get_lines()[:1]] == ["gray"]
 
 
-def test_a_mean_ends_where_half_of_the_runs_have_ended():
+def test_a_run_that_has_ended_counts_with_its_last_value():
     axes = Figure().add_subplot()
-    lengths = {"a": 2, "b": 4, "c": 5}
     history = pd.DataFrame(
         {"name": name, "epoch": epoch, "error": 1 / epoch}
-        for name, length in lengths.items()
+        for name, length in {"a": 2, "b": 4}.items()
         for epoch in range(1, length + 1)
     )
-    draw_learning(axes, {"some": history}, "error", every_run=False)
-    (line,) = axes.get_lines()
-    np.testing.assert_allclose(line.get_xydata(), [[epoch, 1 / epoch] for epoch in (1, 2, 3, 4)])
+    draw_runs(axes, history, "error", "C0", "some")
+    *runs, mean = axes.get_lines()
+    assert [len(line.get_xydata()) for line in runs] == [2, 4]
+    expected = [[1, 1], [2, 1 / 2], [3, (1 / 2 + 1 / 3) / 2], [4, (1 / 2 + 1 / 4) / 2]]
+    np.testing.assert_allclose(mean.get_xydata(), expected)
+
+
+def test_the_first_epochs_do_not_stretch_the_axis():
+    axes = Figure().add_subplot()
+    set_error_limits(axes, pd.Series([0.9, *np.linspace(0.3, 0.25, 20)]))
     low, high = axes.get_ylim()
-    assert low < 0.25 < 0.5 < high
+    assert 0.24 < low < 0.25
+    assert 0.29 < high < 0.31
 
 
 def test_margin_curves_are_drawn_minus_that_of_the_lowest_margin_error(runs):
@@ -104,16 +144,16 @@ def test_margin_curves_are_drawn_minus_that_of_the_lowest_margin_error(runs):
         for margin, share in zip((0, 12), shares, strict=True)
     ]
     tables = {HISTORIES_FILE: histories("other"), CURVES_FILE: pd.DataFrame(curves)}
-    (axes,) = figures(runs, results_of(runs, *rows), tables, {})["margins_seeds"].axes
+    (axes,) = figures(runs, results_of(runs, *rows), tables)["margins_seeds"].axes
     drawn = {str(line.get_label()): line.get_xydata().tolist() for line in axes.get_lines()}
-    assert drawn == {
+    assert {label: points for label, points in drawn.items() if label[0] != "_"} == {
         "conv2 kernels8": [[0, 0], [12, 0.25]],  # the mean of two seeds
         "tanh": [[0, 0], [12, 0]],
         "conv1": [[0, 0], [12, 0.25]],
     }
-    assert axes.get_ylabel().endswith("minus that of tanh")
+    assert axes.get_ylabel().endswith("minus that of tanh; lower is better")
 
 
 def test_nothing_is_drawn_without_rows(runs):
     tables = {HISTORIES_FILE: histories("other"), CURVES_FILE: NO_CURVES}
-    assert figures(runs, results_of(runs), tables, {}) == {}
+    assert figures(runs, results_of(runs), tables) == {}

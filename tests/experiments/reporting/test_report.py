@@ -3,10 +3,11 @@ import shutil
 import pandas as pd
 
 from experiments.reporting import report as report_module
-from experiments.reporting.comparisons import KERNELS_8
 from experiments.reporting.report import write_report
 from experiments.runs.results import COLUMNS, CURVES_FILE, HISTORIES_FILE, RUNS_FILE, Tables
-from tests.experiments.conftest import BASE, Row, histories, row, rows_of
+from tests.experiments.conftest import BASE, KERNELS_8, Row, histories, row, rows_of
+
+AGAINST_TABLE_CHART = "against_a_table_with_one_color_per_gray_level.png"
 
 
 def tables_of(*rows: Row) -> Tables:
@@ -52,22 +53,6 @@ def test_failed_runs_are_listed_and_left_out_of_means(runs, tmp_path):
     assert (seeds, error) == ("483, 484, 485", "0.2500 ± 0.0707 (1 of 3 diverged)")
 
 
-def test_gains_over_the_table_are_those_of_all_seeds_of_a_recipe(runs, tmp_path):
-    gains = {"seeds": (0.01, 0.02), "grid": (0.01,)}
-    rows = [
-        *rows_of("seeds/conv4_kernels4", 0.25, 0.25),
-        row("grid/conv_layers_4-kernels_4-learning_rate_0.1", 483, 0.25),
-        row("l2/weight_decay_0.0", 485, 0.25),
-        row("seeds/tanh", 483, 0.25),
-    ]
-    for some, gain in zip(rows, (*gains["seeds"], *gains["grid"], -0.06, 0.5), strict=True):
-        some["gain_over_table"] = str(gain)
-    text = report(runs, tmp_path, "sample", *rows)
-    section = text.partition("## Against a table")[2].partition("## Sweep")[0]
-    assert "| seeds/conv4_kernels4 | 3 | -0.0100 | -0.0600 | +0.0200 | 2 of 3 | " in section
-    assert "tanh" not in section  # one seed
-
-
 def test_charts_are_written_beside_the_report_and_removed_without_rows(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(report_module, "DPI", 20)
     other = tmp_path / "examples.png"
@@ -76,13 +61,15 @@ def test_charts_are_written_beside_the_report_and_removed_without_rows(runs, tmp
     curve = {"name": BASE[0]["name"], "margin": "12", "network": "0.25"}
     tables[CURVES_FILE] = pd.DataFrame([curve])
     write_report(tmp_path, "faces", runs, tables, set())
-    drawn = {"learning_seeds.png", "margins_seeds.png", "differences.png"}
-    assert {path.name for path in tmp_path.glob("*.png")} == drawn | {other.name}
-    assert all(f"({name})" in (tmp_path / "report.md").read_text() for name in drawn)
+    charts = tmp_path / "charts"
+    drawn = {"learning_seeds.png", "margins_seeds.png", "tanh.png", AGAINST_TABLE_CHART}
+    assert {path.name for path in charts.iterdir()} == drawn
+    assert all(f"(charts/{name})" in (tmp_path / "report.md").read_text() for name in drawn)
     assert "ablation.md" not in (tmp_path / "report.md").read_text()
     (tmp_path / "ablation.md").touch()
     write_report(tmp_path, "faces", runs, tables_of(), set())
-    assert [*tmp_path.glob("*.png")] == [other]
+    assert [*charts.iterdir()] == []
+    assert other.exists()
     assert "(ablation.md)" in (tmp_path / "report.md").read_text()
 
 

@@ -1,22 +1,14 @@
-import itertools
-import statistics
+import math
 from datetime import timedelta
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_rel
 
-from experiments.reporting.comparisons import KERNELS_8
-from experiments.reporting.statistics import (
-    failures,
-    mean_and_std,
-    mean_error,
-    paired_differences,
-    sign_flip_p,
-    wall_time,
-)
-from tests.experiments.conftest import Row, results_of, row, rows_of
+from experiments.reporting.statistics import failures, mean_and_std, mean_intervals, wall_time
+from tests.experiments.conftest import KERNELS_8, Row, results_of, row
 
 
 def test_a_run_failed_when_it_diverged_or_learned_nothing(runs):
@@ -29,8 +21,6 @@ def test_a_run_failed_when_it_diverged_or_learned_nothing(runs):
     assert failures(rows) == " (1 of 4 diverged) (1 of 4 learned nothing)"
     assert failures(rows[1:2]) == " (learned nothing)"
     assert failures(rows[2:3]) == failures(rows[2:]) == ""
-    assert mean_error(rows) == "0.5200 ± 0.3818 (1 of 4 diverged) (1 of 4 learned nothing)"
-    assert mean_error(rows[:1]) == "diverged"
 
 
 def test_networks_with_the_same_params_share_their_seeds(runs):
@@ -54,30 +44,39 @@ def test_networks_with_the_same_params_share_their_seeds(runs):
     assert results.of_network("seeds/conv1").empty
 
 
-def test_differences_are_paired_by_seed(runs):
-    tanh = rows_of("seeds/tanh", 0.30, 0.28, 0.26)
-    tanh[1]["diverged"] = "1"
-    base = [row(KERNELS_8, seed, 0.2) for seed in (485, 484, 486, 483)]
-    results = results_of(runs, *tanh, *base)
-    found = paired_differences(*map(results.of_network, ("seeds/tanh", KERNELS_8)))
-    assert found.round(6).to_dict() == {483: 0.1, 485: 0.06}
+# Student's t at 97.5%, from a printed table, by degrees of freedom.
+T_TABLE = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 6: 2.447, 10: 2.228, 30: 2.042}
 
 
-@given(st.lists(st.integers(-50, 50), min_size=2, max_size=8))
-def test_p_is_the_share_of_signs_with_a_mean_as_far_from_0(differences):
-    """Fisher's randomization test, by listing all signs."""
-    sums = [
-        abs(sum(sign * value for sign, value in zip(signs, differences, strict=True)))
-        for signs in itertools.product((-1, 1), repeat=len(differences))
-    ]
-    expected = statistics.mean(total >= abs(sum(differences)) for total in sums)
-    # SciPy doubles one tail, which is the same as long as signs can be swapped.
-    assert sign_flip_p(pd.Series(differences, dtype=float)) == pytest.approx(expected)
+@pytest.mark.parametrize(("freedom", "t"), T_TABLE.items())
+def test_the_interval_is_as_wide_as_students_t_says(freedom, t):
+    values = pd.Series([*range(freedom + 1)], dtype=float)
+    found = mean_intervals(values, [pd.Series(0, values.index)]).iloc[0]
+    half = t * values.std() / math.sqrt(freedom + 1)
+    assert (found["mean"], found["count"]) == (freedom / 2, freedom + 1)
+    assert found["high"] - found["mean"] == pytest.approx(half, rel=1e-3)
+    assert found["mean"] - found["low"] == pytest.approx(half, rel=1e-3)
 
 
-def test_one_difference_decides_nothing():
-    assert sign_flip_p(pd.Series([0.5])) == 1
-    assert sign_flip_p(pd.Series([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])) == pytest.approx(2 / 2**6)
+@given(
+    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=2, max_size=9).filter(
+        lambda pairs: len({first - second for first, second in pairs}) > 1
+    )
+)
+def test_the_interval_excludes_0_when_the_paired_t_test_does(pairs):
+    errors, others = map(pd.Series, zip(*pairs, strict=True))
+    found = mean_intervals(errors - others, [pd.Series(0, errors.index)]).iloc[0]
+    excludes_0 = found["low"] > 0 or found["high"] < 0
+    assert excludes_0 == (ttest_rel(errors, others).pvalue < 0.05)
+
+
+def test_groups_have_intervals_of_their_own_and_missing_values_are_not_counted():
+    values = pd.Series([0.1, 0.3, -0.2, None, None])
+    found = mean_intervals(values, [pd.Series(["a", "a", "b", "b", "c"], name="group")])
+    assert found["mean"].fillna(9).round(6).to_dict() == {"a": 0.2, "b": -0.2, "c": 9}
+    assert found["count"].to_dict() == {"a": 2, "b": 1, "c": 0}
+    assert found["below"].to_dict() == {"a": 0, "b": 1, "c": 0}
+    assert found["low"].isna().to_dict() == {"a": False, "b": True, "c": True}
 
 
 def test_mean_and_deviation():
