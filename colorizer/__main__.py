@@ -92,14 +92,15 @@ def colorize_image(
     panels = 1 + beside + has_color
     width, height = image.size
     gray = np.asarray(image if image.mode == "L" else image.convert("L"))
-    row = Image.new("RGB", (panels * width, height))
+    has_alpha = image.mode.endswith("A")
+    row = Image.new("RGBA" if has_alpha else "RGB", (panels * width, height))
     if has_color:
         row.paste(opaque, (2 * width, 0))
     if beside:
         row.paste(Image.fromarray(gray), (0, 0))
     for rows, strip in color_strips(gray, chroma_coefficients(network, gray, image_size)):
         row.paste(Image.fromarray(strip), (beside * width, rows.start))
-    if image.mode.endswith("A"):
+    if has_alpha:
         alpha = Image.new("L", row.size)
         for number in range(panels):
             alpha.paste(image.getchannel("A"), (number * width, 0))

@@ -18,9 +18,9 @@ class InputError(Exception):
 def one_line_errors() -> Iterator[None]:
     """End the program with one line on standard error when the user can fix the cause.
 
-    The exit status is 1 for bad input, errors of the operating system (disk full, permission denied) and
-    too little memory, 130 for Ctrl-C and 143 for SIGTERM; partial files are removed in all
-    these cases. Any other exception is a defect of the program and keeps its traceback.
+    The exit status is 1 for bad input, for too little memory and for errors of the operating system
+    (disk full, permission denied), 130 for Ctrl-C and 143 for SIGTERM; partial files are removed in
+    all these cases. Any other exception is a defect of the program and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
