@@ -11,17 +11,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from colorizer.data.photos import find_photos, is_gray, read_photo
+from colorizer.data.photos import MAX_MEGAPIXELS, count_kinds, find_photos, read_photo, tone
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import atomic_write
-from colorizer.inference.colorize import MODEL_FILE, colorize
+from colorizer.inference.colorize import MODEL_FILE, chroma_coefficients, color_strips
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.model_file import load_network, read_image_size
 
@@ -50,7 +50,10 @@ def list_photos(paths: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]
                 raise InputError(f"{path}: no such file or folder; should be a photograph")
             yield path, out / path.name
             continue
-        for name in find_photos(path)[0]:
+        photos, others = find_photos(path)
+        if others:
+            print(f"{path}: not photographs: {count_kinds(others)}", file=sys.stderr)
+        for name in photos:
             if not (path / name).resolve().is_relative_to(out.resolve()):
                 yield path / name, out / name
 
@@ -79,26 +82,29 @@ def plan_outputs(paths: Sequence[Path], out: Path, force: bool) -> dict[Path, Pa
 def colorize_image(
     image: Image.Image, network: Colorizer, image_size: tuple[int, int], beside: bool
 ) -> Image.Image:
-    """Colorize a photograph; with `beside`, gray stands on its left, the original on its right."""
-    opaque = image.convert("RGB")
-    gray = opaque.convert("L")
-    images = [Image.fromarray(colorize(network, np.asarray(gray), image_size))]
+    """Colorize a photograph, in mode L, LA, RGB or RGBA: to RGB or RGBA.
+
+    With `beside`, gray stands on its left and the original on its right. An original that is gray
+    or toned, such as sepia, is left out: it does not show the true colors.
+    """
+    opaque = image.convert("RGB") if image.mode == "RGBA" else image
+    has_color = beside and opaque.mode == "RGB" and tone(opaque) == "color"
+    panels = 1 + beside + has_color
+    width, height = image.size
+    gray = np.asarray(image if image.mode == "L" else image.convert("L"))
+    has_alpha = image.mode.endswith("A")
+    row = Image.new("RGBA" if has_alpha else "RGB", (panels * width, height))
+    if has_color:
+        row.paste(opaque, (2 * width, 0))
     if beside:
-        images.insert(0, gray.convert("RGB"))
-        if not is_gray(np.asarray(opaque)):
-            images.append(opaque)
-    if image.mode == "RGBA":
-        for each in images:
-            each.putalpha(image.getchannel("A"))
-    return side_by_side(images)
-
-
-def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
-    """Images of one size and mode in a row."""
-    width, height = images[0].size
-    row = Image.new(images[0].mode, (width * len(images), height))
-    for number, image in enumerate(images):
-        row.paste(image, (number * width, 0))
+        row.paste(Image.fromarray(gray), (0, 0))
+    for rows, strip in color_strips(gray, chroma_coefficients(network, gray, image_size)):
+        row.paste(Image.fromarray(strip), (beside * width, rows.start))
+    if has_alpha:
+        alpha = Image.new("L", row.size)
+        for number in range(panels):
+            alpha.paste(image.getchannel("A"), (number * width, 0))
+        row.putalpha(alpha)
     return row
 
 
@@ -106,7 +112,7 @@ def write_image(path: Path, image: Image.Image) -> None:
     """Write an image in the format of the file's suffix."""
     file_format = FORMATS[path.suffix.lower()]
     with atomic_write(path) as (partial,):
-        if file_format == "JPEG":
+        if file_format == "JPEG" and image.mode != "RGB":
             image = image.convert("RGB")  # JPEG has no transparency
         image.save(partial, file_format, **OPTIONS[file_format])
 
@@ -122,6 +128,13 @@ def main() -> None:
         action="store_true",
         help="write gray, colorized and, for a photograph in color, the original in a row",
     )
+    parser.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=MAX_MEGAPIXELS,
+        metavar="N",
+        help="largest photograph to read (%(default)s, for which it takes 2 GiB of memory)",
+    )
     parser.add_argument("--force", action="store_true", help="replace existing files")
     args = parser.parse_args()
     if args.model == MODEL_FILE and not MODEL_FILE.exists():
@@ -136,8 +149,9 @@ def main() -> None:
     start, pixels, errors = time.monotonic(), 0, []
     for photo, output in tqdm(outputs.items(), desc="colorize", unit="photo"):
         try:
-            image = read_photo(photo)
-        except InputError as error:
+            mode: Literal["RGB", "L"] = "RGB" if args.side_by_side else "L"
+            image = read_photo(photo, mode, args.max_megapixels)
+        except (InputError, MemoryError) as error:
             errors.append(error)
             tqdm.write(f"error: {error}", file=sys.stderr)
             continue

@@ -18,15 +18,17 @@ class InputError(Exception):
 def one_line_errors() -> Iterator[None]:
     """End the program with one line on standard error when the user can fix the cause.
 
-    The exit status is 1 for bad input and for errors of the operating system (disk full, permission
-    denied), 130 for Ctrl-C and 143 for SIGTERM; partial files are removed in all these cases. Any
-    other exception is a defect of the program and keeps its traceback.
+    The exit status is 1 for bad input, for too little memory and for errors of the operating system
+    (disk full, permission denied), 130 for Ctrl-C and 143 for SIGTERM; partial files are removed in
+    all these cases. Any other exception is a defect of the program and keeps its traceback.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         yield
     except InputError as error:
         sys.exit(f"error: {error}")
+    except MemoryError as error:
+        sys.exit(f"error: {error or 'there is too little memory'}")
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(f"error: {place}{error.strerror or error}")

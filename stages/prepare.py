@@ -1,15 +1,24 @@
 """Decode folders of photographs to gray, rgb and lab arrays."""
 
 import argparse
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from colorizer.data.color import luma, rgb_to_lab
-from colorizer.data.photos import DataParams, PrepareParams, decode_photo, find_photos, is_gray
+from colorizer.data.photos import (
+    DataParams,
+    PrepareParams,
+    count_kinds,
+    decode_photo,
+    find_photos,
+    tone,
+)
 from colorizer.data.splits import Rows, allocate_split, finish_split, write_photos
 from colorizer.data.workers import Workers, available_processors
 from colorizer.errors import InputError, one_line_errors
@@ -31,23 +40,27 @@ class Summary:
     size: int
     photos: int = 0
     gray: int = 0
+    toned: int = 0
     bytes: int = 0
-    others: int = 0
+    others: str = ""  # files that are no photographs, counted by kind
     bad: dict[str, str] = field(default_factory=dict)  # name: error
 
     def __str__(self) -> str:
         return (
             f"{self.split}: {self.photos} photographs of {self.size}x{self.size} pixels, "
-            f"{self.gray / self.photos:.1%} gray, {self.bytes / 1e6:.1f} MB"
+            f"{self.gray / self.photos:.1%} gray, "
+            + (f"{self.toned / self.photos:.1%} toned, " if self.toned else "")
+            + f"{self.bytes / 1e6:.1f} MB"
             + (f", {len(self.bad)} bad ones skipped" if self.bad else "")
-            + (f", {self.others} other files ignored" if self.others else "")
+            + (f"; other files: {self.others}" if self.others else "")
         )
 
 
 class Decoded(NamedTuple):
-    """How many photographs of a chunk are gray, and the error of each bad one, by name."""
+    """How many photographs of a chunk are gray or toned; the error of each bad one, by name."""
 
     gray: int
+    toned: int
     bad: dict[str, str]
 
 
@@ -56,16 +69,17 @@ def decode_chunk(names: list[str], size: int, folder: Path, first: int) -> Decod
 
     Those that cannot be decoded become black.
     """
-    gray, bad = 0, {}
+    tones: Counter[str] = Counter()
+    bad = {}
     rgb = np.zeros((len(names), size, size, 3), np.uint8)
     for row, name in enumerate(names):
         try:
             rgb[row] = decode_photo(Path(name), size)
-            gray += is_gray(rgb[row])
+            tones[tone(Image.fromarray(rgb[row]))] += 1
         except InputError as error:
             bad[name] = str(error)
     write_photos(folder, first, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
-    return Decoded(gray, bad)
+    return Decoded(tones["gray"], tones["toned"], bad)
 
 
 def evenly_spaced(photos: list[str], fraction: float) -> list[str]:
@@ -86,6 +100,7 @@ def prepare_split(workers: Workers, summary: Summary, names: list[str], folder: 
     with tqdm(total=len(names), desc=summary.split, unit="photo") as progress:
         for start, decoded in zip(starts, workers.in_order(decode_chunk, calls), strict=True):
             summary.gray += decoded.gray
+            summary.toned += decoded.toned
             summary.bad |= decoded.bad
             progress.update(min(CHUNK_SIZE, len(names) - start))
     finish_split(folder, [None if name in summary.bad else name for name in names])
@@ -101,7 +116,7 @@ def prepare(
     summaries, names_of_splits = [], []
     for split in SPLITS:
         photos, others = find_photos(paths.raw / split)
-        summaries.append(Summary(split, params.image_size, others=len(others)))
+        summaries.append(Summary(split, params.image_size, others=count_kinds(others)))
         if split == "train":
             photos = evenly_spaced(photos, params.train_fraction)
         names_of_splits.append([(paths.raw / split / photo).as_posix() for photo in photos])
@@ -124,10 +139,11 @@ def check(summaries: list[Summary], bad: dict[str, str], raw: Path, params: Prep
     for summary in summaries:
         if not summary.photos:
             raise InputError(f"{raw / summary.split}: all {len(summary.bad)} photographs are bad")
-        if summary.split in NEED_COLOR and summary.gray == summary.photos:
+        if summary.split in NEED_COLOR and summary.gray + summary.toned == summary.photos:
             raise InputError(
-                f"{raw / summary.split}: all {summary.photos} photographs are gray; "
-                "some should have color"
+                f"{raw / summary.split}: all {summary.photos} photographs are gray"
+                + (f" or toned ({summary.toned})" if summary.toned else "")
+                + "; some should have color"
             )
 
 

@@ -14,8 +14,13 @@ from PIL import Image
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
 
-def png(width: int, height: int, depth: int, color_type: int, rows: np.ndarray) -> bytes:
-    """A PNG file by the standard (ISO/IEC 15948), whether or not `rows` are as the header says."""
+def png(
+    width: int, height: int, depth: int, color_type: int, rows: np.ndarray, **chunks: bytes
+) -> bytes:
+    """A PNG file by the standard (ISO/IEC 15948), whether or not `rows` are as the header says.
+
+    `chunks` come before the pixels, such as tRNS.
+    """
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
@@ -24,8 +29,10 @@ def png(width: int, height: int, depth: int, color_type: int, rows: np.ndarray) 
 
     header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
     unfiltered = b"".join(b"\0" + row.tobytes() for row in rows)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(unfiltered)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+    before = [(name.encode(), data) for name, data in chunks.items()]
+    pixels = (b"IDAT", zlib.compress(unfiltered))
+    every = [(b"IHDR", header), *before, pixels, (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in every)
 
 
 def encoded(kind: str) -> bytes:

@@ -21,7 +21,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from colorizer.data.color import luma
-from colorizer.data.photos import is_gray, read_photo
+from colorizer.data.photos import MAX_MEGAPIXELS, read_photo, tone
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
 from colorizer.inference.colorize import MODEL_FILE, colorize
@@ -73,7 +73,7 @@ def read_upload(name: str, content: bytes) -> np.ndarray:
         path = Path(folder, "photograph")
         path.write_bytes(content)
         try:
-            return np.asarray(read_photo(path).convert("RGB"))
+            return np.asarray(read_photo(path, "RGB", MAX_MEGAPIXELS).convert("RGB"))
         except InputError as error:
             raise InputError(str(error).replace(str(path), name)) from None
 
@@ -84,8 +84,9 @@ def answer(rgb: np.ndarray, network: str, margin: int) -> tuple[str, dict[str, n
     colorizer, image_size = network_by_name(network)
     colorized = colorize(colorizer, gray, image_size)
     images = {"gray": gray, "colorized": colorized}
-    if is_gray(rgb):
-        return "The photograph is gray, so there is no error to show.", images
+    kind = tone(Image.fromarray(rgb))
+    if kind != "color":
+        return f"The photograph is {kind}, so there are no true colors to compare with.", images
     (error,) = margin_error_per_image(colorized[None], rgb[None], margin)
     text = f"{margin}-margin error {error:.3f}: the share of values {margin} levels off or more."
     return text, images | {"original": rgb, "errors": error_map(colorized, rgb, margin)}

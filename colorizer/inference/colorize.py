@@ -1,5 +1,6 @@
 """Photographs of any size, colorized by a network that was trained on small images."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ MAX_ELONGATION = 4
 # below which there is no edge. Chosen by eye with python -m experiments.full_size: larger windows
 # have about 1% fewer errors there, but small things, such as an eye, take the color around them.
 RADIUS, EPSILON = 2, 0.01
-STRIP_HEIGHT = 256  # rows that are colorized at once, which bounds memory
+STRIP_PIXELS = 2**19  # pixels that are colorized at once, which bounds memory: 100 bytes for each
 
 
 def colorize(network: Colorizer, gray: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
@@ -32,10 +33,16 @@ def colorize(network: Colorizer, gray: np.ndarray, image_size: tuple[int, int]) 
     gray + offset. Where rgb would leave 0..255 the chroma is reduced, so that luma is kept up to
     rounding.
     """
+    return apply_chroma(gray, chroma_coefficients(network, gray, image_size))
+
+
+def chroma_coefficients(
+    network: Colorizer, gray: np.ndarray, image_size: tuple[int, int]
+) -> Tensor:
+    """Slopes and offsets, (1, 4, h, w), of the chroma that `colorize` gives gray, uint8 (H, W)."""
     reduced = reduce_photo(gray, image_size)
     chroma = predict_chroma(network, reduced)
-    coefficients = guided_filter(normalize(reduced.unsqueeze(-1)), chroma, RADIUS, EPSILON)
-    return apply_chroma(gray, coefficients)
+    return guided_filter(normalize(reduced.unsqueeze(-1)), chroma, RADIUS, EPSILON)
 
 
 def reduce_photo(gray: np.ndarray, image_size: tuple[int, int]) -> Tensor:
@@ -79,13 +86,20 @@ def guided_filter(gray: Tensor, chroma: Tensor, radius: int, epsilon: float) -> 
 def apply_chroma(gray: np.ndarray, coefficients: Tensor) -> np.ndarray:
     """Rgb, uint8 (H, W, 3), of gray, uint8 (H, W), and slopes and offsets (1, 4, h, w)."""
     rgb = np.empty((*gray.shape, 3), np.uint8)
-    for top in range(0, len(gray), STRIP_HEIGHT):
-        rows = slice(top, min(top + STRIP_HEIGHT, len(gray)))
+    for rows, strip in color_strips(gray, coefficients):
+        rgb[rows] = strip
+    return rgb
+
+
+def color_strips(gray: np.ndarray, coefficients: Tensor) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the rgb of `apply_chroma` in strips, which take little memory: rows and their rgb."""
+    strip_height = max(1, STRIP_PIXELS // gray.shape[1])
+    for top in range(0, len(gray), strip_height):
+        rows = slice(top, min(top + strip_height, len(gray)))
         strip = normalize(torch.from_numpy(gray[None, rows, :, None].copy()))
         slopes, offsets = _upsample(coefficients, gray.shape, rows).chunk(2, dim=1)
         colors = with_luma(slopes * strip + offsets, strip)
-        rgb[rows] = to_uint8(((colors + 1) * 127.5).permute(0, 2, 3, 1))[0]
-    return rgb
+        yield rows, to_uint8(((colors + 1) * 127.5).permute(0, 2, 3, 1))[0]
 
 
 def with_luma(chroma: Tensor, gray: Tensor) -> Tensor:

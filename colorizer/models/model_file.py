@@ -92,6 +92,9 @@ def read_image_size(path: Path) -> tuple[int, int]:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
     """The facts in a file's metadata, and the file, whose weights are read on demand."""
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no regular file"
+        raise InputError(f"{path}: is {kind}; should be a model file, with the suffix .safetensors")
     try:
         with safe_open(path, framework="pt") as file:
             yield _facts(path, file.metadata() or {}), file

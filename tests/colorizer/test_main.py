@@ -171,13 +171,48 @@ def test_invalid_arguments_are_input_errors(run, gray):
     assert not Path("out").exists()
 
 
-def test_24_megapixels_take_less_than_a_minute_and_2_gib(gray, tmp_path):
-    Image.fromarray(gray).resize((6000, 4000), Image.Resampling.BICUBIC).save("large.jpg")
+def test_side_by_side_never_shows_gray_or_toned_as_the_true_colors(run, gray):
+    smooth = Image.fromarray(gray).resize((320, 240), Image.Resampling.BICUBIC)
+    smooth.convert("RGB").save("gray.jpg", quality=60)
+    values = np.asarray(smooth)[..., None] / 255
+    sepia = (8, 2, 0) + values * (247, 238, 180)
+    Image.fromarray(sepia.astype(np.uint8)).save("sepia.jpg", quality=75)
+    run("gray.jpg", "sepia.jpg", "-o", "out", "--side-by-side")
+    for name in ("gray.jpg", "sepia.jpg"):
+        assert Image.open(Path("out", name)).size == (2 * 320, 240)
+
+
+def test_files_of_a_folder_that_are_no_photographs_are_listed_by_kind(run, gray, capsys):
+    Path("album").mkdir()
+    Image.fromarray(gray).save("album/a", "JPEG")
+    for name in ("b.CR2", "c.cr2", "d.mov"):
+        Path("album", name).write_text("x")
+    run("album", "-o", "out")
+    assert len(files("out")) == 1
+    kinds = "album: not photographs: 2 .cr2 (camera raw), 1 .mov"
+    assert kinds in capsys.readouterr().err
+
+
+def test_the_largest_photograph_is_an_option(run, gray):
+    Image.fromarray(gray).save("a.png")
+    with pytest.raises(InputError, match=r"could not be read"):
+        run("a.png", "-o", "out", "--max-megapixels", "0.001")
+    run("a.png", "-o", "out", "--max-megapixels", "0.0014")
+    assert files("out") == ["a.png"]
+
+
+def test_a_phone_photograph_of_100_megapixels_takes_half_of_2_gib(tmp_path, monkeypatch):
+    """For 250 megapixels, the default limit, it takes 2 GiB: 6 bytes a pixel and 0.4 GiB."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # Pillow would warn here
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    gradient = Image.linear_gradient("L").resize((11600, 8700))
+    gradient.convert("RGB").save("large.jpg", exif=exif)
     command = [sys.executable, "-m", "colorizer", "large.jpg", "-o", "out"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(command, env=environment, cwd=tmp_path)
     _, status, usage = os.wait4(process.pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-    assert Image.open("out/large.jpg").size == (6000, 4000)
-    assert usage.ru_maxrss * 1024 < 2 * GIB  # Linux counts in KiB
-    assert usage.ru_utime + usage.ru_stime < 60
+    assert Image.open("out/large.jpg").size == (8700, 11600)
+    assert usage.ru_maxrss * 1024 < 1.1 * GIB  # Linux counts in KiB
+    assert usage.ru_utime + usage.ru_stime < 120

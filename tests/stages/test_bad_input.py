@@ -74,7 +74,8 @@ def test_a_bad_photograph(built, fails, name):
     (built / "val/images" / name).write_bytes(PICTURES[name])
     message = fails("prepare", *prepare_paths(built))
     assert f"val/images/{name}: " in message
-    assert message.endswith(("; fix or remove it", "65535 as white"))
+    cures = ("; fix or remove it", "of gray or RGB", "--max-megapixels of python -m colorizer")
+    assert message.endswith(cures)
     assert message.count("\n") == 0
 
 
@@ -106,7 +107,7 @@ def test_bad_photographs_can_be_skipped(built, run_stage, params, capsys):
     assert Path(SKIPPED).read_text().splitlines() == [
         f"{built}/{split}/bad.jpg" for split in ("train", "test")
     ]
-    assert f"skipped {built}/train/bad.jpg: is not an image" in capsys.readouterr().out
+    assert f"skipped {built}/train/bad.jpg: is an empty file" in capsys.readouterr().out
     assert metrics(COUNTS) == {
         "photos": {"train": 12, "val": 6, "test": 4},
         "skipped": {"train": 1, "val": 0, "test": 1},
@@ -445,7 +446,7 @@ def test_a_pipe_is_not_read(built, fails):
 def test_no_photograph_is_skipped_for_a_fault_of_the_machine(
     built, run_stage, params, monkeypatch, error
 ):
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     params["prepare"]["bad_photos"] = "skip"

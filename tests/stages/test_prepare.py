@@ -73,6 +73,35 @@ def test_gray_photographs_among_color_ones_are_kept(prepare, raw, capsys):
     assert "val: 6 photographs of 16x16 pixels, 16.7% gray" in capsys.readouterr().out
 
 
+def toned(path: Path) -> None:
+    """Write a photograph in sepia."""
+    gray = np.random.default_rng(0).integers(0, 256, (16, 16, 1)) / 255
+    Image.fromarray(((8, 2, 0) + gray * (247, 238, 180)).astype(np.uint8)).save(path)
+
+
+def test_toned_photographs_are_counted_apart(prepare, raw, capsys):
+    toned(raw / "val/images/3.png")
+    Image.new("L", (16, 16), 50).save(raw / "val/images/4.png")
+    prepare()
+    line = "val: 6 photographs of 16x16 pixels, 16.7% gray, 16.7% toned, "
+    assert line in capsys.readouterr().out
+
+
+def test_a_split_of_gray_and_toned_photographs_needs_color(prepare, raw):
+    for path in (raw / "val").rglob("*.png"):
+        toned(path)
+    with pytest.raises(InputError, match=r"val: all 6 photographs are gray or toned \(6\)"):
+        prepare()
+
+
+def test_files_that_are_no_photographs_are_counted_by_kind(prepare, raw, capsys):
+    for name in ("a.CR2", "b.cr2", "notes.txt"):
+        (raw / "train" / name).write_text("x")
+    prepare()
+    kinds = "MB; other files: 2 .cr2 (camera raw), 1 .txt\n"
+    assert kinds in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_split_that_needs_color_and_has_none_is_named(prepare, raw, split):
     for path in (raw / split).rglob("*.png"):

@@ -96,6 +96,6 @@ def test_colors_follow_the_edges_of_luma():
 def test_strips_meet_without_a_seam(monkeypatch):
     gray = np.random.default_rng(2).integers(0, 256, (50, 30), dtype=np.uint8)
     whole = colorize(build(**UNET_WITH_BINS), gray, IMAGE_SIZE)
-    monkeypatch.setattr(colorize_module, "STRIP_HEIGHT", 7)
+    monkeypatch.setattr(colorize_module, "STRIP_PIXELS", 7 * 30)
     strips = colorize(build(**UNET_WITH_BINS), gray, IMAGE_SIZE)
     assert np.abs(strips.astype(int) - whole).max() <= 1

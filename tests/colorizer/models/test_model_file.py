@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,16 @@ def test_a_missing_and_a_broken_file_are_input_errors(tmp_path):
         path.write_bytes(broken)
         with pytest.raises(InputError, match=r"model\.safetensors: cannot be read as a model"):
             load_network(path)
+
+
+@pytest.mark.parametrize("load", [load_network, read_image_size])
+def test_what_is_no_file_is_named(tmp_path, load):
+    with pytest.raises(InputError, match=r": is a folder; should be a model file"):
+        load(tmp_path)
+    os.mkfifo(tmp_path / "pipe")  # reading it would wait for a writer
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(InputError, match=rf"^{path}: is no regular file"):
+            load(path)
 
 
 def test_a_file_of_another_kind_is_an_input_error(tmp_path):
