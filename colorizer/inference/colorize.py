@@ -23,19 +23,21 @@ RADIUS, EPSILON = 2, 0.01
 STRIP_HEIGHT = 256  # rows that are colorized at once, which bounds memory
 
 
-def colorize(network: Colorizer, gray: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
+def colorize(
+    network: Colorizer, gray: np.ndarray, image_size: tuple[int, int], saturation: float
+) -> np.ndarray:
     """Colorize a photograph and keep its own luma: uint8 (H, W) to (H, W, 3).
 
     The network predicts the chroma of the photograph reduced to `image_size`, the height and width
     that it was trained on, and of its mirror image. A guided filter (He et al. 2013; on reduced
     images, He and Sun 2015) brings that chroma up along the edges of the photograph, as slope *
-    gray + offset. Where rgb would leave 0..255 the chroma is reduced, so that luma is kept up to
-    rounding.
+    gray + offset, times `saturation`: 1 is as the network predicts, 0 is gray. Where rgb would
+    leave 0..255 the chroma is reduced, so that luma is kept up to rounding.
     """
     reduced = reduce_photo(gray, image_size)
     chroma = predict_chroma(network, reduced)
     coefficients = guided_filter(normalize(reduced.unsqueeze(-1)), chroma, RADIUS, EPSILON)
-    return apply_chroma(gray, coefficients)
+    return apply_chroma(gray, saturation * coefficients)
 
 
 def reduce_photo(gray: np.ndarray, image_size: tuple[int, int]) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from colorizer.errors import InputError
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.models.model_file import save_network
+from colorizer.models.model_file import TrainingSet, save_network
 from experiments import batch_statistics
 from experiments.batch_statistics import errors_by_batch_size
 from tests.conftest import REPOSITORY
@@ -48,7 +48,7 @@ def test_mean_and_deviation_of_several_networks_are_printed(
             for parameter in network.parameters():
                 parameter.zero_()
             parameter.fill_(level * 2 / 255 - 1)  # the last one: biases of the last convolution
-        save_network(model, network, (24, 24))
+        save_network(model, network, (24, 24), TrainingSet("tiny", 12))
     monkeypatch.chdir(REPOSITORY)
     words = ["batch_statistics", *map(str, models), str(tmp_path / "black")]
     monkeypatch.setattr(sys, "argv", words)
@@ -60,7 +60,9 @@ def test_mean_and_deviation_of_several_networks_are_printed(
 
 def test_a_network_that_does_not_depend_on_the_batch_is_refused(params, tmp_path, monkeypatch):
     model = tmp_path / "model.safetensors"
-    save_network(model, Colorizer(ModelParams(**params["model"]), 12), (24, 24))
+    save_network(
+        model, Colorizer(ModelParams(**params["model"]), 12), (24, 24), TrainingSet("tiny", 12)
+    )
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setattr(sys, "argv", ["batch_statistics", str(model), str(tmp_path)])
     with pytest.raises(InputError, match="does not normalize by the batch"):
