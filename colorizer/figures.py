@@ -11,6 +11,13 @@ from matplotlib.ticker import MaxNLocator
 CURVE_INCHES = (7.0, 4.2)
 IMAGE_INCHES = 1.5
 LONGEST_CAPTION = 22
+# The answers of the margin curve in words, and lines that differ without color, too.
+ANSWERS = {
+    "gray": "gray copied",
+    "table_median": "table, median color of each gray",
+    "table_mode": "table, most values within the margin",
+}
+LINE_STYLES = {"gray": ":", "table_median": "--", "table_mode": "-."}
 
 
 def history_figure(
@@ -44,9 +51,10 @@ def margin_figure(
     axes = figure.add_subplot(
         xlabel="margin, levels of 0..255", ylabel="share of values off by the margin or more"
     )
-    axes.axvline(margin, color="gray", linestyle="--", label=f"margin {margin}")
+    axes.axvline(margin, color="gray", linewidth=1, label=f"margin {margin}")
     for name, values in errors.items():
-        axes.plot(margins, values, label=name.replace("_", " "))
+        style = LINE_STYLES.get(name, "-")
+        axes.plot(margins, values, linestyle=style, label=ANSWERS.get(name, name))
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.3)
     axes.legend()
@@ -97,9 +105,10 @@ def write_png(path: Path, figure: Figure, dpi: int) -> None:
 
 
 def _shortened(caption: str) -> str:
-    if max(map(len, caption.split("\n"))) <= LONGEST_CAPTION:
-        return caption
-    return f"{caption[:10]}...{caption[-9:]}"
+    return "\n".join(
+        line if len(line) <= LONGEST_CAPTION else f"{line[:10]}...{line[-9:]}"
+        for line in caption.split("\n")
+    )
 
 
 def _cells(
