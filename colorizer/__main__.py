@@ -14,14 +14,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from colorizer.data.photos import find_photos, is_gray, read_photo
+from colorizer.data.photos import find_photos, read_photo
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
-from colorizer.inference.colorize import MODEL_FILE, colorize
+from colorizer.inference.colorize import MODEL_FILE, colorize_image
 from colorizer.inference.output import (
     NO_METADATA,
     SUFFIXES,
@@ -97,37 +95,6 @@ def exists(path: Path) -> bool:
     except OSError:
         return False
     return True
-
-
-def colorize_image(
-    image: Image.Image,
-    network: Colorizer,
-    image_size: tuple[int, int],
-    saturation: float,
-    beside: bool,
-) -> Image.Image:
-    """Colorize a photograph; with `beside`, gray stands on its left, the original on its right."""
-    opaque = image.convert("RGB")
-    gray = opaque.convert("L")
-    rgb = colorize(network, np.asarray(gray), image_size, saturation)
-    images = [Image.fromarray(rgb)]
-    if beside:
-        images.insert(0, gray.convert("RGB"))
-        if not is_gray(np.asarray(opaque)):
-            images.append(opaque)
-    if image.mode == "RGBA":
-        for each in images:
-            each.putalpha(image.getchannel("A"))
-    return side_by_side(images) if beside else images[0]
-
-
-def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
-    """Images of one size and mode in a row."""
-    width, height = images[0].size
-    row = Image.new(images[0].mode, (width * len(images), height))
-    for number, image in enumerate(images):
-        row.paste(image, (number * width, 0))
-    return row
 
 
 def run_job(

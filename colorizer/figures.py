@@ -65,7 +65,7 @@ def image_figure(
     title: str, rows: Mapping[str, Sequence[np.ndarray]], captions: Sequence[str]
 ) -> Figure:
     """Draw labeled rows of images, uint8 (H, W) or (H, W, 3), with captions below the columns."""
-    figure, cells = _cells(title, list(rows), captions)
+    figure, cells = _cells(title, list(rows), captions, caption_size=8)
     for cells_of_row, images in zip(cells, rows.values(), strict=True):
         for cell, image in zip(cells_of_row, images, strict=True):
             cell.imshow(image, cmap="gray", vmin=0, vmax=255)
@@ -80,7 +80,7 @@ def error_figure(
     captions: Sequence[str],
 ) -> Figure:
     """Draw images, their targets, and maps of the distance of each pixel's worst channel."""
-    figure, cells = _cells(title, ["prediction", "target", "distance"], captions)
+    figure, cells = _cells(title, ["prediction", "target", "distance"], captions, caption_size=7)
     # White where every channel is within the margin, so that the errors stand out.
     colors = colormaps["inferno_r"].with_extremes(under="white")
     largest = 6 * margin
@@ -112,7 +112,7 @@ def _shortened(caption: str) -> str:
 
 
 def _cells(
-    title: str, row_labels: Sequence[str], captions: Sequence[str]
+    title: str, row_labels: Sequence[str], captions: Sequence[str], caption_size: int
 ) -> tuple[Figure, np.ndarray]:
     inches = (IMAGE_INCHES * (len(captions) + 0.4), IMAGE_INCHES * (len(row_labels) + 0.4))
     figure = Figure(inches, layout="constrained")
@@ -124,5 +124,5 @@ def _cells(
         cell.set_ylabel(label)
     for cell, caption in zip(cells[-1], captions, strict=True):
         # Captions can be file names: of any length, and "$" does not begin a formula.
-        cell.set_xlabel(_shortened(caption), fontsize=8, parse_math=False)
+        cell.set_xlabel(_shortened(caption), fontsize=caption_size, parse_math=False)
     return figure, cells

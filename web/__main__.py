@@ -28,13 +28,12 @@ from matplotlib.colors import to_hex
 from PIL import Image
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from colorizer.__main__ import colorize_image
 from colorizer.data.color import luma
 from colorizer.data.photos import is_gray, read_photo
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import parse_yaml
-from colorizer.inference.colorize import MODEL_FILE, colorize
+from colorizer.inference.colorize import MODEL_FILE, colorize, colorize_image
 from colorizer.inference.output import format_of, read_metadata, with_suffix_of, write_photo
 from colorizer.metrics.margin import MetricParams, margin_error_per_image
 from colorizer.models.colorizer import Colorizer

@@ -1,5 +1,6 @@
 """Photographs of any size, colorized by a network that was trained on small images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from colorizer.data.photos import is_gray
 from colorizer.inference.prediction import predict, to_uint8
 from colorizer.models.color_spaces import rgb_to_chroma, to_rgb
 from colorizer.models.colorizer import Colorizer, normalize
@@ -38,6 +40,37 @@ def colorize(
     chroma = predict_chroma(network, reduced)
     coefficients = guided_filter(normalize(reduced.unsqueeze(-1)), chroma, RADIUS, EPSILON)
     return apply_chroma(gray, saturation * coefficients)
+
+
+def colorize_image(
+    image: Image.Image,
+    network: Colorizer,
+    image_size: tuple[int, int],
+    saturation: float,
+    beside: bool,
+) -> Image.Image:
+    """Colorize a photograph; with `beside`, gray stands on its left, the original on its right."""
+    opaque = image.convert("RGB")
+    gray = opaque.convert("L")
+    rgb = colorize(network, np.asarray(gray), image_size, saturation)
+    images = [Image.fromarray(rgb)]
+    if beside:
+        images.insert(0, gray.convert("RGB"))
+        if not is_gray(np.asarray(opaque)):
+            images.append(opaque)
+    if image.mode == "RGBA":
+        for each in images:
+            each.putalpha(image.getchannel("A"))
+    return side_by_side(images) if beside else images[0]
+
+
+def side_by_side(images: Sequence[Image.Image]) -> Image.Image:
+    """Images of one size and mode in a row."""
+    width, height = images[0].size
+    row = Image.new(images[0].mode, (width * len(images), height))
+    for number, image in enumerate(images):
+        row.paste(image, (number * width, 0))
+    return row
 
 
 def reduce_photo(gray: np.ndarray, image_size: tuple[int, int]) -> Tensor:
