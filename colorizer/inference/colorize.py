@@ -50,11 +50,10 @@ def colorize_image(
     beside: bool,
 ) -> Image.Image:
     """Colorize a photograph; with `beside`, gray stands on its left, the original on its right."""
-    opaque = image.convert("RGB")
-    gray = opaque.convert("L")
-    rgb = colorize(network, np.asarray(gray), image_size, saturation)
-    images = [Image.fromarray(rgb)]
+    gray = image.convert("L")
+    images = [Image.fromarray(colorize(network, np.asarray(gray), image_size, saturation))]
     if beside:
+        opaque = image.convert("RGB")
         images.insert(0, gray.convert("RGB"))
         if not is_gray(np.asarray(opaque)):
             images.append(opaque)
