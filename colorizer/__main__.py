@@ -2,7 +2,8 @@
 
 An output has the name of its photograph and, for a folder, the same place below OUT. It is in 8-bit
 sRGB, upright, and as transparent as the photograph. JPEG and TIFF stay JPEG and TIFF; other formats
-become PNG.
+become PNG. EXIF (title, date, place, comment; not the camera's own data or thumbnail) and dots per
+inch are taken over.
 """
 
 import argparse
@@ -11,31 +12,32 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, NamedTuple
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from colorizer.data.photos import MAX_MEGAPIXELS, count_kinds, find_photos, read_photo, tone
+from colorizer.data.photos import MAX_MEGAPIXELS, count_kinds, find_photos, read_photo
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import atomic_write
-from colorizer.inference.colorize import MODEL_FILE, chroma_coefficients, color_strips
+from colorizer.inference.colorize import MODEL_FILE, colorize_image
+from colorizer.inference.output import (
+    NO_METADATA,
+    SUFFIXES,
+    format_of,
+    read_metadata,
+    with_suffix_of,
+    write_photo,
+)
 from colorizer.models.colorizer import Colorizer
-from colorizer.models.model_file import load_network, read_image_size
+from colorizer.models.model_file import describe_training, load_network, read_image_size
 
-# Formats that are written, by the suffix of the file, and Pillow's options for them.
-FORMATS = {
-    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),
-    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
-    ".png": "PNG",
-}
-OPTIONS: dict[str, dict[str, Any]] = {
-    "JPEG": {"quality": 95},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
-    "PNG": {"compress_level": 4},
-}
+
+class Job(NamedTuple):
+    """A photograph, and the file and format to write."""
+
+    photo: Path
+    output: Path
+    file_format: str
 
 
 def list_photos(paths: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
@@ -58,75 +60,100 @@ def list_photos(paths: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]
                 yield path / name, out / name
 
 
-def plan_outputs(paths: Sequence[Path], out: Path, force: bool) -> dict[Path, Path]:
-    """The file to write for each photograph.
+def plan_jobs(
+    paths: Sequence[Path], out: Path, file_format: str | None
+) -> tuple[list[Job], list[InputError]]:
+    """A job for each photograph, and an error for each output that several would have.
 
-    Raises InputError for an output that exists, unless `force` allows to replace it, and for two
-    photographs with the same output.
+    Raises InputError for an output that is a folder or the photograph itself. `file_format` None
+    stands for that of the photograph.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; should be a folder, which is made if need be")
-    photo_of: dict[Path, Path] = {}
+    jobs: dict[Path, dict[Path, Job]] = {}  # by output and photograph
     for photo, place in list_photos(paths, out):
-        output = place if place.suffix.lower() in FORMATS else place.with_suffix(".png")
-        other = photo_of.setdefault(output, photo)
-        if other != photo:
-            raise InputError(f"{output}: would hold both {other} and {photo}; rename one")
-        if output.exists() and output.samefile(photo):
-            raise InputError(f"{output}: is the photograph itself; --out should be another folder")
-        if output.exists() and not force:
-            raise InputError(f"{output}: exists; --force replaces it")
-    return {photo: output for output, photo in photo_of.items()}
+        chosen = file_format or format_of(photo)
+        job = Job(photo, with_suffix_of(place, chosen), chosen)
+        jobs.setdefault(job.output, {})[photo] = job
+        if not exists(job.output):
+            continue
+        if job.output.is_dir():
+            raise InputError(f"{job.output}: is a folder; --out should be another one")
+        if job.output.samefile(photo):
+            raise InputError(
+                f"{job.output}: is the photograph itself; --out should be another folder"
+            )
+    clashes = [
+        InputError(f"{output}: would hold {' and '.join(map(str, photos))}; rename one")
+        for output, photos in jobs.items()
+        if len(photos) > 1
+    ]
+    return [job for photos in jobs.values() if len(photos) == 1 for job in photos.values()], clashes
 
 
-def colorize_image(
-    image: Image.Image, network: Colorizer, image_size: tuple[int, int], beside: bool
-) -> Image.Image:
-    """Colorize a photograph, in mode L, LA, RGB or RGBA: to RGB or RGBA.
+def exists(path: Path) -> bool:
+    """Whether a file exists; false where it could not be made (its name is too long, say)."""
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
-    With `beside`, gray stands on its left and the original on its right. An original that is gray
-    or toned, such as sepia, is left out: it does not show the true colors.
+
+def run_job(
+    job: Job, network: Colorizer, image_size: tuple[int, int], args: argparse.Namespace
+) -> int:
+    """Colorize a photograph; its number of pixels.
+
+    Raises InputError for a photograph that cannot be read or written.
     """
-    opaque = image.convert("RGB") if image.mode == "RGBA" else image
-    has_color = beside and opaque.mode == "RGB" and tone(opaque) == "color"
-    panels = 1 + beside + has_color
-    width, height = image.size
-    gray = np.asarray(image if image.mode == "L" else image.convert("L"))
-    has_alpha = image.mode.endswith("A")
-    row = Image.new("RGBA" if has_alpha else "RGB", (panels * width, height))
-    if has_color:
-        row.paste(opaque, (2 * width, 0))
-    if beside:
-        row.paste(Image.fromarray(gray), (0, 0))
-    for rows, strip in color_strips(gray, chroma_coefficients(network, gray, image_size)):
-        row.paste(Image.fromarray(strip), (beside * width, rows.start))
-    if has_alpha:
-        alpha = Image.new("L", row.size)
-        for number in range(panels):
-            alpha.paste(image.getchannel("A"), (number * width, 0))
-        row.putalpha(alpha)
-    return row
+    metadata, position = read_metadata(job.photo)
+    if position:
+        tqdm.write(f"{job.photo}: took {position}", file=sys.stderr)
+    try:
+        mode: Literal["RGB", "L"] = "RGB" if args.side_by_side else "L"
+        image = read_photo(job.photo, mode, args.max_megapixels)
+        result = colorize_image(image, network, image_size, args.saturation, args.side_by_side)
+        write_photo(
+            job.output,
+            result,
+            job.file_format,
+            args.quality,
+            NO_METADATA if args.strip_metadata else metadata,
+        )
+    except MemoryError:
+        raise InputError(f"{job.photo}: needs more memory than there is; reduce it") from None
+    return image.width * image.height
 
 
-def write_image(path: Path, image: Image.Image) -> None:
-    """Write an image in the format of the file's suffix."""
-    file_format = FORMATS[path.suffix.lower()]
-    with atomic_write(path) as (partial,):
-        if file_format == "JPEG" and image.mode != "RGB":
-            image = image.convert("RGB")  # JPEG has no transparency
-        image.save(partial, file_format, **OPTIONS[file_format])
-
-
-def main() -> None:
-    """Colorize the photographs; report those that cannot be read and go on with the others."""
+def parse_args() -> argparse.Namespace:
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m colorizer", description=__doc__)
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="file or folder")
     parser.add_argument("-o", "--out", required=True, type=Path, help="folder to write to")
     parser.add_argument("--model", type=Path, default=MODEL_FILE, help="model file (%(default)s)")
     parser.add_argument(
+        "--saturation",
+        type=float,
+        default=1.0,
+        metavar="FACTOR",
+        help="of the colors, 0 to 10 (%(default)s, as the network predicts; 0 is gray)",
+    )
+    parser.add_argument(
         "--side-by-side",
         action="store_true",
         help="write gray, colorized and, for a photograph in color, the original in a row",
+    )
+    parser.add_argument(
+        "--format",
+        choices=SUFFIXES,
+        help="of all outputs; jpeg puts transparent parts over white (that of the photograph)",
+    )
+    parser.add_argument(
+        "--quality", type=int, default=95, help="of JPEG outputs, 1 to 100 (%(default)s)"
+    )
+    parser.add_argument(
+        "--strip-metadata", action="store_true", help="take over no EXIF, comment and resolution"
     )
     parser.add_argument(
         "--max-megapixels",
@@ -135,34 +162,55 @@ def main() -> None:
         metavar="N",
         help="largest photograph to read (%(default)s, for which it takes 2 GiB of memory)",
     )
-    parser.add_argument("--force", action="store_true", help="replace existing files")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--force", action="store_true", help="replace existing files")
+    existing.add_argument(
+        "--skip-existing", action="store_true", help="leave out photographs whose output exists"
+    )
     args = parser.parse_args()
+    if not 0 <= args.saturation <= 10:
+        parser.error(f"argument --saturation: should be 0 to 10, is {args.saturation}")
+    if not 1 <= args.quality <= 100:
+        parser.error(f"argument --quality: should be 1 to 100, is {args.quality}")
+    return args
+
+
+def main() -> None:
+    """Colorize the photographs; report those that cannot be read or written, do the others."""
+    args = parse_args()
     if args.model == MODEL_FILE and not MODEL_FILE.exists():
         raise InputError(
             f"{MODEL_FILE}: no such file; make repro trains it, or name another with --model"
         )
-    outputs = plan_outputs(args.photos, args.out, args.force)
+    jobs, errors = plan_jobs(args.photos, args.out, args.format)
+    existing = {job for job in jobs if exists(job.output)}
+    if args.skip_existing:
+        jobs = [job for job in jobs if job not in existing]
+    elif existing and not args.force:
+        first = min(job.output for job in existing)
+        raise InputError(f"{first}: exists; --force replaces it, --skip-existing leaves it")
     configure_torch(os.cpu_count() or 1)
     network = load_network(args.model).to(available_device())
     image_size = read_image_size(args.model)
+    print(f"{args.model}: {describe_training(args.model)}; what it never saw comes out brownish")
 
-    start, pixels, errors = time.monotonic(), 0, []
-    for photo, output in tqdm(outputs.items(), desc="colorize", unit="photo"):
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    start, pixels, done = time.monotonic(), 0, 0
+    for job in tqdm(jobs, desc="colorize", unit="photo"):
         try:
-            mode: Literal["RGB", "L"] = "RGB" if args.side_by_side else "L"
-            image = read_photo(photo, mode, args.max_megapixels)
-        except (InputError, MemoryError) as error:
+            pixels += run_job(job, network, image_size, args)
+            done += 1
+        except InputError as error:
             errors.append(error)
             tqdm.write(f"error: {error}", file=sys.stderr)
-            continue
-        write_image(output, colorize_image(image, network, image_size, args.side_by_side))
-        pixels += image.width * image.height
-    done, seconds = len(outputs) - len(errors), time.monotonic() - start
-    print(f"colorized {done} photographs, {pixels / 1e6:.1f} megapixels, in {seconds:.1f} s")
+    seconds = time.monotonic() - start
+    print(
+        f"colorized {done} photographs, {pixels / 1e6:.1f} megapixels, in {seconds:.1f} s"
+        + (f"; {len(existing)} existed" if args.skip_existing else "")
+    )
     if errors:
-        raise InputError(
-            f"{len(errors)} of {len(outputs)} photographs could not be read, see above"
-        )
+        raise InputError(f"{len(errors)} errors, see above; all other photographs are colorized")
 
 
 if __name__ == "__main__":

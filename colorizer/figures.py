@@ -13,6 +13,13 @@ from colorizer.files import atomic_write
 CURVE_INCHES = (7.0, 4.2)
 IMAGE_INCHES = 1.5
 LONGEST_CAPTION = 22
+# The answers of the margin curve in words, and lines that differ without color, too.
+ANSWERS = {
+    "gray": "gray copied",
+    "table_median": "table, median color of each gray",
+    "table_mode": "table, most values within the margin",
+}
+LINE_STYLES = {"gray": ":", "table_median": "--", "table_mode": "-."}
 
 
 def history_figure(
@@ -46,9 +53,10 @@ def margin_figure(
     axes = figure.add_subplot(
         xlabel="margin, levels of 0..255", ylabel="share of values off by the margin or more"
     )
-    axes.axvline(margin, color="gray", linestyle="--", label=f"margin {margin}")
+    axes.axvline(margin, color="gray", linewidth=1, label=f"margin {margin}")
     for name, values in errors.items():
-        axes.plot(margins, values, label=name.replace("_", " "))
+        style = LINE_STYLES.get(name, "-")
+        axes.plot(margins, values, linestyle=style, label=ANSWERS.get(name, name))
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.3)
     axes.legend()
@@ -59,7 +67,7 @@ def image_figure(
     title: str, rows: Mapping[str, Sequence[np.ndarray]], captions: Sequence[str]
 ) -> Figure:
     """Draw labeled rows of images, uint8 (H, W) or (H, W, 3), with captions below the columns."""
-    figure, cells = _cells(title, list(rows), captions)
+    figure, cells = _cells(title, list(rows), captions, caption_size=8)
     for cells_of_row, images in zip(cells, rows.values(), strict=True):
         for cell, image in zip(cells_of_row, images, strict=True):
             cell.imshow(image, cmap="gray", vmin=0, vmax=255)
@@ -74,7 +82,7 @@ def error_figure(
     captions: Sequence[str],
 ) -> Figure:
     """Draw images, their targets, and maps of the distance of each pixel's worst channel."""
-    figure, cells = _cells(title, ["prediction", "target", "distance"], captions)
+    figure, cells = _cells(title, ["prediction", "target", "distance"], captions, caption_size=7)
     # White where every channel is within the margin, so that the errors stand out.
     colors = colormaps["inferno_r"].with_extremes(under="white")
     largest = 6 * margin
@@ -100,13 +108,14 @@ def write_png(path: Path, figure: Figure, dpi: int) -> None:
 
 
 def _shortened(caption: str) -> str:
-    if max(map(len, caption.split("\n"))) <= LONGEST_CAPTION:
-        return caption
-    return f"{caption[:10]}...{caption[-9:]}"
+    return "\n".join(
+        line if len(line) <= LONGEST_CAPTION else f"{line[:10]}...{line[-9:]}"
+        for line in caption.split("\n")
+    )
 
 
 def _cells(
-    title: str, row_labels: Sequence[str], captions: Sequence[str]
+    title: str, row_labels: Sequence[str], captions: Sequence[str], caption_size: int
 ) -> tuple[Figure, np.ndarray]:
     inches = (IMAGE_INCHES * (len(captions) + 0.4), IMAGE_INCHES * (len(row_labels) + 0.4))
     figure = Figure(inches, layout="constrained")
@@ -118,5 +127,5 @@ def _cells(
         cell.set_ylabel(label)
     for cell, caption in zip(cells[-1], captions, strict=True):
         # Captions can be file names: of any length, and "$" does not begin a formula.
-        cell.set_xlabel(_shortened(caption), fontsize=8, parse_math=False)
+        cell.set_xlabel(_shortened(caption), fontsize=caption_size, parse_math=False)
     return figure, cells

@@ -1,7 +1,9 @@
 """Files: written atomically, complete or not at all; JSON and YAML."""
 
+import hashlib
 import json
 import math
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +15,8 @@ import yaml
 
 from colorizer.errors import InputError
 
+LONGEST_NAME = 255  # bytes of a file's name, on the usual file systems
+
 
 @contextmanager
 def atomic_write(*paths: Path) -> Iterator[list[Path]]:
@@ -20,9 +24,9 @@ def atomic_write(*paths: Path) -> Iterator[list[Path]]:
 
     Each may become a file or a folder. When the block fails, `paths` stay as they were and the
     temporary files are removed. A killed process leaves `.NAME.partial` behind, which nothing reads
-    and the next run removes.
+    and the next run removes. (For a NAME that leaves no room, it is a digest of NAME.)
     """
-    partials = [path.with_name(f".{path.name}.partial") for path in paths]
+    partials = [_partial(path, "partial") for path in paths]
     for partial in partials:
         _remove(partial)
         partial.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +34,7 @@ def atomic_write(*paths: Path) -> Iterator[list[Path]]:
         yield partials
         for partial, path in zip(partials, paths, strict=True):
             if path.is_dir():  # a folder cannot be renamed to one with content
-                replaced = path.with_name(f".{path.name}.replaced.partial")
+                replaced = _partial(path, "replaced.partial")
                 _remove(replaced)
                 path.replace(replaced)
                 partial.replace(path)
@@ -147,6 +151,13 @@ def _rounded(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: _rounded(item) for key, item in value.items()}
     return round(value, 6) if isinstance(value, float) else value
+
+
+def _partial(path: Path, ending: str) -> Path:
+    name = f".{path.name}.{ending}"
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}.{ending}"
+    return path.with_name(name)
 
 
 def _remove(path: Path) -> None:

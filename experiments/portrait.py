@@ -35,7 +35,7 @@ def main() -> None:
     gray = luma(target)
     images, captions = [gray], ["gray"]
     for path in args.models:
-        rgb = colorize(load_network(path), gray, read_image_size(path))
+        rgb = colorize(load_network(path), gray, read_image_size(path), saturation=1)
         (error,) = margin_error_per_image(rgb[None], target[None], margin)
         images.append(rgb)
         captions.append(f"{path.stem}: {error:.2f}")

@@ -66,15 +66,14 @@ def validation_figures(
         rows = {"gray": validation.gray[chosen], "prediction": predicted, "target": targets}
         names = [Path(validation.names[index]).stem for index in chosen]
         outside = is_outside_margin(predicted, targets, margin)
-        shares = [
-            f"{values:.0%} of values\n{pixels:.0%} of pixels"
-            for values, pixels in zip(
-                outside.mean(axis=(1, 2, 3)), outside.any(axis=3).mean(axis=(1, 2)), strict=True
-            )
+        of_values, of_pixels = outside.mean(axis=(1, 2, 3)), outside.any(axis=3).mean(axis=(1, 2))
+        captions = [
+            f"{name}\n{values:.0%} of values\n{pixels:.0%} of pixels"
+            for name, values, pixels in zip(names, of_values, of_pixels, strict=True)
         ]
         figures[f"examples_{number}"] = image_figure(f"Validation, set {number}", rows, names)
         title = f"Validation, set {number}: {margin} levels off or more"
-        figures[f"errors_{number}"] = error_figure(title, predicted, targets, margin, shares)
+        figures[f"errors_{number}"] = error_figure(title, predicted, targets, margin, captions)
     return figures
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from colorizer.data.photos import DataParams
 from colorizer.data.splits import array_path, open_split
 from colorizer.device import available_device, configure_torch
 from colorizer.distributed import broadcast_from_rank0, process_group, rank
@@ -17,7 +18,7 @@ from colorizer.metrics.margin import LARGEST_MSE, MetricParams
 from colorizer.metrics.series import write_series
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.models.model_file import save_network
+from colorizer.models.model_file import TrainingSet, save_network
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.training.checkpoint import (
     Fingerprint,
@@ -80,7 +81,11 @@ def summarize(trainer: Trainer, margin: int) -> str:
 
 
 def train(
-    paths: argparse.Namespace, metric: MetricParams, model: ModelParams, params: TrainParams
+    paths: argparse.Namespace,
+    data: DataParams,
+    metric: MetricParams,
+    model: ModelParams,
+    params: TrainParams,
 ) -> None:
     """Train a network; rank 0 writes the outputs."""
     training, validation = open_split(paths.train), open_split(paths.val)
@@ -107,7 +112,8 @@ def train(
     run_epochs(trainer, params.epochs, after_epoch)
     if rank() == 0:
         with atomic_write(paths.model) as (partial,):
-            save_network(partial, network, training.gray.shape[1:])
+            training_set = TrainingSet(data.name, len(training))
+            save_network(partial, network, training.gray.shape[1:], training_set)
         write_series(paths.history, pd.DataFrame(trainer.history))
         write_metrics(paths.metrics, metrics_of(trainer))
         checkpoint.unlink(missing_ok=True)
@@ -123,6 +129,7 @@ def main() -> None:
     parser.add_argument("metrics", type=Path, help="JSON file to write")
     parser.add_argument("history", type=Path, help="CSV file to write, a row per epoch")
     paths = parser.parse_args()
+    data = read_section(PARAMS_FILE, "data", DataParams)
     metric = read_section(PARAMS_FILE, "metric", MetricParams)
     model = read_section(PARAMS_FILE, "model", ModelParams)
     params = read_section(PARAMS_FILE, "train", TrainParams)
@@ -130,7 +137,7 @@ def main() -> None:
 
     configure_torch(params.threads)
     with process_group(available_device()):
-        train(paths, metric, model, params)
+        train(paths, data, metric, model, params)
 
 
 if __name__ == "__main__":

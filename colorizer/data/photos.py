@@ -27,8 +27,7 @@ from colorizer.params import Section
 MAX_MEGAPIXELS = 250
 
 # Root mean square of the chroma, in levels, that is noise. JPEG of quality 40 puts up to 2.5 on
-# sepia; of 6971 color
-# faces, 2 have less.
+# sepia; of 6971 color faces, 2 have less.
 CHROMA_NOISE = 2.5
 TONE_SIDE = 40  # pixels, up to twice as many: the reduced photograph to measure chroma in
 LUMA_STEP = 8  # levels of luma that share a chroma in a toned photograph

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,6 +20,7 @@ from colorizer.params import validated
 METADATA = "colorizer"
 # Keys of the JSON under it.
 CONFIGURATION, MARGIN, IMAGE_SIZE = "model", "margin", "image_size"
+DATA, PHOTOS = "data", "photos"
 
 # Names in files of earlier versions, the margin that those decoded chroma bins for, and the number
 # of images that they evaluated together.
@@ -41,7 +42,16 @@ OLD_MARGIN = 12
 OLD_EVAL_BATCH_SIZE = 32
 
 
-def save_network(path: Path, network: Colorizer, image_size: tuple[int, int]) -> None:
+class TrainingSet(NamedTuple):
+    """The name of the data set that a network was trained on, and its number of photographs."""
+
+    data: str
+    photos: int
+
+
+def save_network(
+    path: Path, network: Colorizer, image_size: tuple[int, int], training_set: TrainingSet
+) -> None:
     """Write weights and configuration: the same bytes for the same network.
 
     `image_size` is the height and width, in pixels, of the images that it was trained on.
@@ -51,6 +61,8 @@ def save_network(path: Path, network: Colorizer, image_size: tuple[int, int]) ->
         CONFIGURATION: network.params.model_dump(),
         MARGIN: network.margin,
         IMAGE_SIZE: image_size,
+        DATA: training_set.data,
+        PHOTOS: training_set.photos,
     }
     # Not safetensors' save_file, whose errors do not say that the disk is full.
     path.write_bytes(save(weights, {METADATA: json.dumps(facts)}))
@@ -87,6 +99,20 @@ def read_image_size(path: Path) -> tuple[int, int]:
     except (TypeError, ValueError):
         raise InputError(f"{path}: does not say what size of images it was trained on") from None
     return height, width
+
+
+def describe_training(path: Path) -> str:
+    """What the network in a file was trained on, as part of a sentence.
+
+    Files of earlier versions say only the size. Raises InputError as `load_network` does.
+    """
+    height, width = read_image_size(path)
+    with _opened(path) as (facts, _):
+        data, photos = facts.get(DATA), facts.get(PHOTOS)
+    size = f"of {width}x{height} pixels"
+    if isinstance(data, str) and isinstance(photos, int):
+        return f"trained on {data}: {photos} photographs {size}"
+    return f"trained on photographs {size}, the file does not say which"
 
 
 @contextmanager

@@ -63,6 +63,18 @@ def test_an_existing_folder_is_replaced_entirely(tmp_path):
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["second"]
 
 
+@pytest.mark.parametrize("name", ["x" * 246, "x" * 247, "x" * 255, "é" * 127])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path, name):
+    for content in ("first", "second"):
+        write_text(tmp_path / name, content)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert (tmp_path / name).read_text() == content
+    for _ in range(2):  # a folder that takes the place of a folder
+        with atomic_write(tmp_path / "folder" / name) as (partial,):
+            partial.mkdir()
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == [name]
+
+
 def test_text_has_the_same_bytes_on_every_system(tmp_path):
     write_text(tmp_path / "names.txt", "é\nb\n")
     assert (tmp_path / "names.txt").read_bytes() == b"\xc3\xa9\nb\n"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from stages.plot import curve_figures
+from stages.plot import curve_figures, validation_figures
 from stages.plot import test_figure as draw_test
 from tests.conftest import draw_photos
 from tests.stages.conftest import FIGURES, PATHS
@@ -89,8 +89,17 @@ def test_each_curve_shows_its_own_errors():
     assert drawn["both_mse"]["validation"] == [0.6, 0.5]
     assert drawn["margin_error"]["validation"] == [0.9, 0.8]
     assert drawn["margin_curve"]["network"] == [1.0, 0.7]
-    assert drawn["margin_curve"]["gray"] == [1.0, 0.75]
+    assert drawn["margin_curve"]["gray copied"] == [1.0, 0.75]
     assert "margin" not in drawn["margin_curve"]
+
+
+def test_the_maps_of_errors_name_their_photographs_and_the_shares(make_split):
+    validation = make_split(draw_photos(3, seed=2), "val")
+    predictions = validation.rgb.copy()
+    predictions[2, :8, :, 0] ^= 128  # one of three channels in half of the pixels: 128 levels off
+    figures = validation_figures(validation, predictions, [np.array([2, 0])], 12)
+    labels = [cell.get_xlabel() for cell in figures["errors_1"].axes[4:6]]
+    assert labels == ["2\n17% of values\n50% of pixels", "0\n0% of values\n0% of pixels"]
 
 
 def test_predictions_are_drawn_below_their_photographs(make_split):

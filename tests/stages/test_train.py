@@ -1,14 +1,16 @@
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from colorizer.data.splits import open_split
 from colorizer.errors import InputError
-from colorizer.models.model_file import load_network
+from colorizer.models.model_file import describe_training, load_network
 from colorizer.training.trainer import Epoch, Trainer
 from colorizer.training.validation import SplitTensors, validate
-from tests.conftest import UNET_WITH_BINS
+from tests.conftest import PHOTOS, SIZE, UNET_WITH_BINS
 from tests.stages.conftest import HISTORY, METRICS, MODEL, VAL, metrics, series
 
 
@@ -39,6 +41,20 @@ def test_the_reloaded_model_has_the_validation_error_that_training_reported(run,
     mse, margin_error = validate(load_network(Path(MODEL)), validation, 12)
     assert metrics(METRICS)["val_margin_error"] == round(margin_error, 6)
     assert metrics(METRICS)["val_mse"] == round(mse, 6)
+
+
+def test_the_model_file_says_what_it_was_trained_on_and_nothing_of_the_machine(run, params):
+    params["data"]["name"] = "rosegarden"
+    run("train")
+    assert describe_training(Path(MODEL)) == (
+        f"trained on rosegarden: {PHOTOS['train']} photographs of {SIZE}x{SIZE} pixels"
+    )
+    with safe_open(MODEL, framework="np") as file:
+        facts = json.loads(file.metadata()["colorizer"])
+    model = facts.pop("model")
+    expected = {"data": "rosegarden", "photos": PHOTOS["train"], "image_size": [SIZE, SIZE]}
+    assert facts == expected | {"margin": params["metric"]["margin"]}
+    assert model == params["model"]
 
 
 def test_writes_the_same_bytes_each_time(run):

@@ -101,13 +101,74 @@ def test_a_file_that_is_not_an_image_is_refused(page, photo):
     assert message == "a photograph.png: is not an image in a known format; fix or remove it"
 
 
-def test_networks_of_experiments_can_be_chosen(page, photo):
+def test_another_network_can_be_tried_without_choosing_the_photograph_again(page, photo):
     colorize(page, photo)
     first = page.get_by_alt_text("colorized").get_attribute("src")
-    page.get_by_label("Network").select_option("deeper")
-    colorize(page, photo)
+    (line,) = (text for text in page.locator("option").all_inner_texts() if "deeper" in text)
+    assert line.endswith("model.conv_layers=3")
+    page.get_by_label("Network").select_option(label=line)
+    page.get_by_role("button", name="Colorize").click()
+    page.get_by_text("a photograph.png is kept").wait_for()
     assert page.get_by_alt_text("colorized").get_attribute("src") != first
-    assert page.get_by_label("Network").input_value() == "deeper"
+    assert page.locator("option:checked").inner_text() == line
+
+
+def test_a_click_enlarges_an_image_and_another_one_reduces_it(page, photo):
+    colorize(page, photo)
+    image = page.get_by_alt_text("colorized", exact=True)
+    narrow = image.bounding_box()["width"]
+    image.click()
+    if page.viewport_size["width"] > 1000:
+        assert image.bounding_box()["width"] > 2 * narrow
+    assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
+    image.click()
+    assert image.bounding_box()["width"] == narrow
+
+
+def test_the_colorized_photograph_is_saved_at_full_size(page, photo, tmp_path):
+    Image.new("RGB", (1300, 20), (90, 120, 30)).save(photo)
+    colorize(page, photo)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save").click()
+    assert download.value.suggested_filename == "a photograph colorized.png"
+    download.value.save_as(tmp_path / "saved.png")
+    assert Image.open(tmp_path / "saved.png").size == (1300, 20)
+
+
+def test_the_page_says_that_it_is_busy_and_the_errors_have_a_scale(page, photo):
+    page.evaluate("form.addEventListener('submit', event => event.preventDefault())")  # no answer
+    colorize(page, photo)
+    page.get_by_text("Colorizing.").wait_for()
+    assert page.get_by_role("button", name="Colorize").is_disabled()
+    page.reload()
+    assert not page.get_by_text("Colorizing.").is_visible()
+    colorize(page, photo)
+    page.get_by_text("errors: levels that the worst channel is off").wait_for()
+    assert page.locator(".levels span").all_inner_texts() == ["12", "24", "36", "48", "60", "72+"]
+
+
+def test_no_box_is_wider_than_the_window(page, photo, tmp_path):
+    long = tmp_path / ("name" * 60 + ".png")
+    photo.rename(long)
+    colorize(page, long)
+    page.get_by_text("12-margin error").wait_for()
+    right_edges = page.locator("body *:visible").evaluate_all(
+        "boxes => boxes.map(box => box.getBoundingClientRect().right)"
+    )
+    assert max(right_edges) <= page.viewport_size["width"]
+    long.write_text("not an image")
+    colorize(page, long)
+    page.get_by_role("alert").wait_for()
+    assert page.evaluate("document.scrollingElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_file_that_is_too_large_is_refused_with_a_line(page, tmp_path):
+    large = tmp_path / "large.png"
+    with large.open("wb") as file:
+        file.truncate(201_000_000)
+    page.locator("input[type=file]").set_input_files(large)
+    page.get_by_role("button", name="Colorize").click()
+    assert page.get_by_role("alert").inner_text() == "The file is larger than 200 MB."
 
 
 def test_only_this_machine_reaches_the_page(address):

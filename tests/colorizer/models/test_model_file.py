@@ -12,7 +12,13 @@ from safetensors.torch import load_file, save_file
 from colorizer.errors import InputError
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.models.model_file import load_network, read_image_size, save_network
+from colorizer.models.model_file import (
+    TrainingSet,
+    describe_training,
+    load_network,
+    read_image_size,
+    save_network,
+)
 from tests.colorizer.models.conftest import BASELINE, MARGIN, UNET, build
 
 
@@ -48,7 +54,7 @@ def with_batch_norm(changes: dict[str, Any]) -> st.SearchStrategy[ModelParams]:
 def test_a_network_round_trips_through_its_file(tmp_path_factory, params):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     network = Colorizer(params, MARGIN).eval()
-    save_network(path, network, (64, 80))
+    save_network(path, network, (64, 80), TrainingSet("tiny", 12))
     loaded = load_network(path).eval()
     assert loaded.params == params
     assert read_image_size(path) == (64, 80)
@@ -56,12 +62,23 @@ def test_a_network_round_trips_through_its_file(tmp_path_factory, params):
     torch.testing.assert_close(loaded(gray), network(gray), rtol=0, atol=0)
 
 
+def test_a_file_says_what_its_network_was_trained_on(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_network(path, build(), (64, 80), TrainingSet("faces", 5001))
+    assert describe_training(path) == "trained on faces: 5001 photographs of 80x64 pixels"
+    weights = load_file(path)
+    for facts in ({}, {"data": "faces"}, {"data": 3, "photos": 5001}):  # earlier versions
+        write(path, weights, model=BASELINE, image_size=[64, 80], **facts)
+        unknown = "trained on photographs of 80x64 pixels, the file does not say which"
+        assert describe_training(path) == unknown
+
+
 @pytest.mark.parametrize("margin", [1, 30, 255])
 def test_the_margin_round_trips_through_the_file(tmp_path, margin):
     path = tmp_path / "model.safetensors"
     params = ModelParams(**BASELINE | UNET | {"chroma_bins": 33, "chroma_range": 0.8})
     network = Colorizer(params, margin).eval()
-    save_network(path, network, (80, 80))
+    save_network(path, network, (80, 80), TrainingSet("tiny", 12))
     loaded = load_network(path).eval()
     assert loaded.margin == margin
     gray = torch.rand(2, 1, 16, 24) * 2 - 1
@@ -72,7 +89,12 @@ def test_the_same_network_gives_the_same_bytes(tmp_path):
     written = set()
     for _ in range(9):  # an arbitrary order may be the same by chance
         torch.manual_seed(1)
-        save_network(tmp_path / "model", build(conv_layers=4, batch_norm="hidden"), (80, 80))
+        save_network(
+            tmp_path / "model",
+            build(conv_layers=4, batch_norm="hidden"),
+            (80, 80),
+            TrainingSet("tiny", 12),
+        )
         written.add((tmp_path / "model").read_bytes())
     assert len(written) == 1
 
@@ -81,7 +103,7 @@ def test_a_missing_and_a_broken_file_are_input_errors(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(InputError, match=r"model\.safetensors: cannot be read as a model"):
         load_network(path)
-    save_network(path, build(), (80, 80))
+    save_network(path, build(), (80, 80), TrainingSet("tiny", 12))
     whole = path.read_bytes()
     for broken in (b"", b"text", whole[:-1], whole[:50]):
         path.write_bytes(broken)
@@ -104,7 +126,7 @@ def test_a_file_of_another_kind_is_an_input_error(tmp_path):
     save_file({"weight": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="has no network configuration"):
         load_network(path)
-    save_network(path, build(), (80, 80))
+    save_network(path, build(), (80, 80), TrainingSet("tiny", 12))
     weights = load_file(path)
     write(path, weights, model=BASELINE | {"kernels": 9}, image_size=[80, 80])
     with pytest.raises(InputError, match="the weights do not fit"):
