@@ -1,6 +1,9 @@
 """Charts of sweeps: the grid, differences seed by seed, learning curves and margin curves."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+
+os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
 
 import numpy as np
 import pandas as pd

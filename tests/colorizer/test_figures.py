@@ -1,8 +1,14 @@
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from colorizer.figures import error_figure, history_figure, image_figure, margin_figure, write_png
+from tests.conftest import REPOSITORY
 
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8))
 
@@ -68,3 +74,20 @@ def test_captions_are_not_formulas_and_are_shortened(tmp_path):
     figure = image_figure("title", {"target": IMAGES}, names)
     write_png(tmp_path / "x.png", figure, 50)
     assert [cell.get_xlabel() for cell in figure.axes] == ["a$_$b", "IMG_202401..._somebody"]
+
+
+def modules_with_matplotlib() -> list[str]:
+    return [
+        path.relative_to(REPOSITORY).with_suffix("").as_posix().replace("/", ".")
+        for folder in ("colorizer", "stages", "experiments")
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        if re.search(r"^(import|from) matplotlib\b", path.read_text("utf-8"), re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize("module", modules_with_matplotlib())
+def test_the_backend_of_a_notebook_need_not_be_installed(module):
+    """Each in a new process, since matplotlib reads the variable when it is first imported."""
+    command = [sys.executable, "-c", f"import {module}"]
+    environment = os.environ | {"MPLBACKEND": "not_installed"}
+    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)
