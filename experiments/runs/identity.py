@@ -58,8 +58,8 @@ def require_committed(files: Sequence[str]) -> None:
     if status:
         changed = ", ".join(line[3:] for line in status)
         raise InputError(
-            f"{changed}: not as committed; commit that, or go back with git checkout "
-            "(where DVC was killed as it queued a run, git stash list has what was there before)"
+            f"{changed}: not as committed; commit that, or go back with git checkout HEAD -- FILE "
+            "(after DVC was killed, docs/own-photographs.md says how to go back)"
         )
 
 
