@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 QUIETLY := --disable-pip-version-check --quiet
+# Python should find this folder and the packages of the environment, and nothing else.
+unexport PYTHONPATH PYTHONSAFEPATH
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -13,9 +15,9 @@ DATA ?= data/raw/sample
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then show the metrics
+repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then show its metrics beside the committed ones
 	dvc repro
-	dvc metrics show
+	dvc metrics diff --all
 
 test: lint ## lint, then run the tests, four at a time (many of them wait)
 	python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder

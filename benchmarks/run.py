@@ -21,6 +21,7 @@ from benchmarks.epoch import SEED
 from benchmarks.measure import Cost, measure
 from colorizer.data.photos import find_photos
 from colorizer.files import read_yaml, write_yaml
+from colorizer.git_variables import drop_git_variables
 from colorizer.markdown import median_and_range, table
 
 ROOT = Path(__file__).parents[1]
@@ -264,6 +265,7 @@ def main() -> None:
     )
     parser.add_argument("times", type=int, help="repetitions of each measurement")
     args = parser.parse_args()
+    drop_git_variables()
     raw, times = args.raw.resolve(), args.times
     with workplace(train={"epochs": 1}) as folder:
         prepare(folder, raw)

@@ -1,7 +1,10 @@
 """The report's figures: curves over epochs and margins, and rows of images. Needs no torch."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
 
 import numpy as np
 from matplotlib import colormaps

@@ -14,6 +14,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from colorizer.errors import one_line_errors
+from colorizer.git_variables import drop_git_variables
 from experiments.reporting.report import REPORT_FILE, write_report
 from experiments.runs.commands import command
 from experiments.runs.experiments import finished_experiments, last_change, rows_of_run
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("data", help="data set, as data.name")
     parser.add_argument("results", type=Path, help="folder for the CSV files, report and charts")
     args = parser.parse_args()
+    drop_git_variables()
     collect(args.data, args.results, set())
 
 

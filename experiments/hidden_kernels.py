@@ -18,6 +18,7 @@ from tqdm import tqdm
 from colorizer.data.splits import open_split
 from colorizer.device import configure_torch
 from colorizer.errors import InputError, one_line_errors
+from colorizer.git_variables import drop_git_variables
 from colorizer.inference.colorize import MODEL_FILE
 from colorizer.inference.prediction import predict
 from colorizer.models.colorizer import Colorizer
@@ -90,6 +91,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder of the results")
     parser.add_argument("sweeps", nargs="+", metavar="sweep", help="name in sweeps.yaml")
     args = parser.parse_args()
+    drop_git_variables()
     runs = [run for name in args.sweeps for run in read_sweep(SWEEPS_FILE, name, args.data)]
     commits = commits_of_runs(runs)
     if not commits:

@@ -7,21 +7,29 @@ python -m experiments.models NAME [OPTION OF dvc exp run ...]
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import fill
 
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import read_yaml
+from colorizer.git_variables import drop_git_variables
 from experiments.runs.sweeps import Changes, exp_run_options
 
 MODELS_FILE = Path("experiments/models.yaml")
+WIDTH = 80  # of the list of models
+
+
+def own_changes(file: Path) -> dict[str, Changes]:
+    """The changes of params.yaml that each named model adds to those of the model above it."""
+    steps: dict[str, Changes] = read_yaml(file)
+    return steps
 
 
 def named_models(file: Path) -> dict[str, Changes]:
     """The changes of params.yaml of each named model: its own and those of all above it."""
     models: dict[str, Changes] = {}
     changes: Changes = {}
-    steps = read_yaml(file)
-    for name, own_changes in steps.items():
-        changes = changes | own_changes
+    for name, own in own_changes(file).items():
+        changes = changes | own
         models[name] = changes
     return models
 
@@ -30,12 +38,15 @@ def main() -> None:
     """List the models, or run one."""
     models = named_models(MODELS_FILE)
     if len(sys.argv) == 1:
-        for name, changes in models.items():
-            print(f"{name}:", *(f"{key}={value}" for key, value in changes.items()))
+        print("Each model has its own changes of params.yaml and those of all models above it.")
+        for name, changes in own_changes(MODELS_FILE).items():
+            words = [f"{name}:", *(f"{key}={str(value).lower()}" for key, value in changes.items())]
+            print(fill(" ".join(words), WIDTH, subsequent_indent="    "))
         return
     name = sys.argv[1]
     if name not in models:
         raise InputError(f"{MODELS_FILE} has no model {name}; has {', '.join(models)}")
+    drop_git_variables()
     command = ["dvc", "exp", "run", *exp_run_options(models[name]), *sys.argv[2:]]
     print(*command, flush=True)
     sys.exit(subprocess.call(command))

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from colorizer.errors import InputError, one_line_errors
+from colorizer.git_variables import drop_git_variables
 from experiments.collect import collect
 from experiments.runs.experiments import finished_experiments, rows_of_run
 from experiments.runs.identity import (
@@ -92,6 +93,7 @@ def main() -> None:
     parser.add_argument("--baseline", type=Path, help="folder with rows to compare with instead")
     Cluster.add_options(parser)
     args = parser.parse_args()
+    drop_git_variables()
     cluster = Cluster.of(parser, args)
     if args.rows < 1:
         parser.error("--rows should be 1 or more")

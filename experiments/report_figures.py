@@ -7,8 +7,11 @@ be there (python -m experiments.sweep DATA RESULTS report --jobs 2).
 """
 
 import argparse
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
 
 import matplotlib
 import numpy as np

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import write_text
+from colorizer.git_variables import drop_git_variables
 from experiments.collect import collect
 from experiments.runs.commands import command
 from experiments.runs.identity import holding
@@ -30,6 +31,7 @@ def main() -> None:
     parser.add_argument("sweeps", nargs="+", metavar="sweep", help="name in sweeps.yaml")
     Cluster.add_options(parser)
     args = parser.parse_args()
+    drop_git_variables()
     cluster = Cluster.of(parser, args)
     runs = [run for name in args.sweeps for run in read_sweep(SWEEPS_FILE, name, args.data)]
     start = time.monotonic()

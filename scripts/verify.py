@@ -17,6 +17,7 @@ from typing import Any
 
 from colorizer.device import available_device, processor_name
 from colorizer.files import read_yaml
+from colorizer.git_variables import drop_git_variables
 
 # The kind of processor that dvc.lock was made on: architecture and vector instructions.
 COMMITTED_ON = "x86_64 AVX512"
@@ -32,6 +33,7 @@ NOT_COMPARED = ("epochs", "best_epoch")  # the last digit can decide where train
 
 def main() -> int:
     """Verify HEAD of the repository in the current folder."""
+    drop_git_variables()
     for difference in environment_differences(Path("constraints.txt")):
         print(f"environment: {difference}")
     if git("status", "--porcelain", "--untracked-files=no"):

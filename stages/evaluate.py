@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
 from tqdm import tqdm
 
 from colorizer.data.arrays import ArrayWriter, array_writer
@@ -17,22 +16,15 @@ from colorizer.device import available_device, configure_torch
 from colorizer.errors import one_line_errors
 from colorizer.files import atomic_write, write_metrics
 from colorizer.inference.prediction import predict, to_uint8
+from colorizer.later_stages import EvaluateParams
 from colorizer.metrics.baselines import gray_table, histogram_by_gray, median_table, mode_table
 from colorizer.metrics.error_totals import ErrorTotals
-from colorizer.metrics.margin import LEVELS, MetricParams
+from colorizer.metrics.margin import MetricParams
 from colorizer.metrics.picture_metrics import PictureTotals
 from colorizer.metrics.series import write_series
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.model_file import load_network
-from colorizer.params import PARAMS_FILE, Section, read_section
-
-
-class EvaluateParams(Section):
-    """Section `evaluate` of params.yaml."""
-
-    threads: int = Field(ge=1, le=1024)
-    flip_tta: bool
-    largest_margin: int = Field(ge=0, le=LEVELS)
+from colorizer.params import PARAMS_FILE, read_section
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,15 @@
 """Draw the report's figures from metrics, series and predictions."""
 
 import argparse
+import os
 from pathlib import Path
+
+os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import Field
 
 from colorizer.data.arrays import open_predictions
 from colorizer.data.splits import Split, open_split
@@ -20,19 +22,12 @@ from colorizer.figures import (
     write_png,
 )
 from colorizer.files import atomic_write, read_metrics
+from colorizer.later_stages import PlotParams
 from colorizer.metrics.margin import MetricParams, is_outside_margin
 from colorizer.metrics.series import read_series
-from colorizer.params import PARAMS_FILE, Section, read_section
+from colorizer.params import PARAMS_FILE, read_section
 
 MSE_LABEL = "mean squared error, on [-1, 1]"
-
-
-class PlotParams(Section):
-    """Section `plot` of params.yaml."""
-
-    seed: int = Field(ge=0)
-    pictures: int = Field(ge=1, le=20)
-    dpi: int = Field(ge=50, le=600)
 
 
 def curve_figures(

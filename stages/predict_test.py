@@ -2,44 +2,29 @@
 
 import argparse
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from tqdm import tqdm
 
 from colorizer.data.arrays import array_writer
 from colorizer.data.splits import open_split
 from colorizer.device import available_device, configure_torch
-from colorizer.errors import InputError, one_line_errors
+from colorizer.errors import one_line_errors
 from colorizer.files import atomic_write, write_text
 from colorizer.inference.prediction import predict, to_uint8
+from colorizer.later_stages import PredictTestParams
 from colorizer.models.model_file import load_network
-from colorizer.params import PARAMS_FILE, Section, read_section
-
-
-class PredictTestParams(Section):
-    """Section `predict_test` of params.yaml."""
-
-    seed: int = Field(ge=0)
-    threads: int = Field(ge=1, le=1024)
-    flip_tta: bool
-    count: Annotated[int, Field(ge=1)] | Literal["all"]
+from colorizer.params import PARAMS_FILE, read_section
 
 
 def choose_photos(total: int, params: PredictTestParams) -> np.ndarray:
     """Draw which of `total` photographs to colorize: indices in ascending order.
 
-    Raises InputError when more are asked for than there are.
+    All of them when there are no more than `params.count`.
     """
-    if params.count == "all":
+    if params.count == "all" or params.count >= total:
         return np.arange(total)
-    if params.count > total:
-        raise InputError(
-            f"{PARAMS_FILE}: predict_test.count is {params.count} but the test split has "
-            f"{total} photographs; should be {total} or fewer, or all"
-        )
     drawn = np.random.default_rng(params.seed).choice(total, params.count, replace=False)
     return np.sort(drawn)
 
@@ -70,6 +55,8 @@ def main() -> None:
             progress.update(len(prediction))
     write_text(paths.names, "".join(f"{test.names[index]}\n" for index in chosen))
     print(f"colorized {len(chosen)} of {len(test)} test photographs: {paths.predictions}")
+    if params.count != "all" and params.count > len(test):
+        print(f"predict_test.count is {params.count}, but there are only {len(test)}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import argparse
 from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,7 @@ class Summary:
     bytes: int = 0
     others: str = ""  # files that are no photographs, counted by kind
     bad: dict[str, str] = field(default_factory=dict)  # name: error
+    digests: list[str] = field(default_factory=list)  # of the pixels of each photograph
 
     def __str__(self) -> str:
         return (
@@ -57,11 +59,12 @@ class Summary:
 
 
 class Decoded(NamedTuple):
-    """How many photographs of a chunk are gray or toned; the error of each bad one, by name."""
+    """How many photographs of a chunk are gray or toned; errors by name of bad ones; digests."""
 
     gray: int
     toned: int
     bad: dict[str, str]
+    digests: list[str]  # of the pixels of each photograph that is not bad
 
 
 def decode_chunk(names: list[str], size: int, folder: Path, first: int) -> Decoded:
@@ -70,16 +73,17 @@ def decode_chunk(names: list[str], size: int, folder: Path, first: int) -> Decod
     Those that cannot be decoded become black.
     """
     tones: Counter[str] = Counter()
-    bad = {}
+    bad, digests = {}, []
     rgb = np.zeros((len(names), size, size, 3), np.uint8)
     for row, name in enumerate(names):
         try:
             rgb[row] = decode_photo(Path(name), size)
             tones[tone(Image.fromarray(rgb[row]))] += 1
+            digests.append(blake2b(rgb[row], digest_size=16).hexdigest())
         except InputError as error:
             bad[name] = str(error)
     write_photos(folder, first, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
-    return Decoded(tones["gray"], tones["toned"], bad)
+    return Decoded(tones["gray"], tones["toned"], bad, digests)
 
 
 def evenly_spaced(photos: list[str], fraction: float) -> list[str]:
@@ -102,6 +106,7 @@ def prepare_split(workers: Workers, summary: Summary, names: list[str], folder: 
             summary.gray += decoded.gray
             summary.toned += decoded.toned
             summary.bad |= decoded.bad
+            summary.digests += decoded.digests
             progress.update(min(CHUNK_SIZE, len(names) - start))
     finish_split(folder, [None if name in summary.bad else name for name in names])
     summary.photos = len(names) - len(summary.bad)
@@ -147,6 +152,12 @@ def check(summaries: list[Summary], bad: dict[str, str], raw: Path, params: Prep
             )
 
 
+def count_copies(train: Summary, val: Summary) -> int:
+    """How many validation photographs have exactly the pixels of a training photograph."""
+    of_train = {*train.digests}
+    return sum(digest in of_train for digest in val.digests)
+
+
 def list_errors(errors: list[str]) -> str:
     """One error, or the first ones and the number of the others."""
     if len(errors) == 1:
@@ -182,6 +193,12 @@ def main() -> None:
     }
     write_metrics(paths.metrics, counts)
     print(*(f"skipped {error}" for error in bad.values()), *summaries, sep="\n")
+    train, val, _ = summaries
+    if count := count_copies(train, val):
+        print(
+            f"exact copies of training photographs in val: {count} of {val.photos}; "
+            "they make its errors too low"
+        )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from colorizer.device import available_device, configure_torch
 from colorizer.distributed import broadcast_from_rank0, process_group, rank
 from colorizer.errors import one_line_errors
 from colorizer.files import atomic_write, write_metrics
+from colorizer.later_stages import check_later_sections
 from colorizer.metrics.margin import LARGEST_MSE, MetricParams
 from colorizer.metrics.series import write_series
 from colorizer.models.colorizer import Colorizer
@@ -134,6 +135,7 @@ def main() -> None:
     model = read_section(PARAMS_FILE, "model", ModelParams)
     params = read_section(PARAMS_FILE, "train", TrainParams)
     check_loss(model, params)
+    check_later_sections(PARAMS_FILE)  # now, not after hours of training
 
     configure_torch(params.threads)
     with process_group(available_device()):

@@ -25,6 +25,9 @@ from colorizer.data.splits import (
     write_photos,
 )
 from colorizer.files import write_yaml
+from colorizer.git_variables import drop_git_variables
+
+drop_git_variables()  # a hook may run the tests, which use Git in folders of their own
 
 # The same examples in each run, however slow the machine is.
 settings.register_profile("same", deadline=None, derandomize=True)
@@ -234,7 +237,7 @@ def run(start: Callable[..., subprocess.Popen[str]]) -> Run:
 @pytest.fixture(scope="module")
 def built(work: Path, run: Run) -> Path:
     """The repository after `dvc add` of the photographs, `dvc repro` and a commit."""
-    run("git", "init", "--quiet")
+    run("git", "init", "--quiet", "--initial-branch", "main")
     run("dvc", "add", "--quiet", "data/raw/tiny")
     run("dvc", "repro")
     run("git", "add", ".")

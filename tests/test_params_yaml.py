@@ -8,12 +8,10 @@ from pydantic import ValidationError
 from colorizer.data.photos import DataParams, PrepareParams
 from colorizer.data.sample import SampleParams
 from colorizer.files import parse_yaml
+from colorizer.later_stages import EvaluateParams, PlotParams, PredictTestParams
 from colorizer.metrics.margin import MetricParams
 from colorizer.models.config import ModelParams
 from colorizer.training.config import TrainParams
-from stages.evaluate import EvaluateParams
-from stages.plot import PlotParams
-from stages.predict_test import PredictTestParams
 from tests.conftest import REPOSITORY, small_params
 
 SECTIONS = {

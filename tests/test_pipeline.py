@@ -70,7 +70,8 @@ def test_a_forced_repro_in_another_environment_gives_the_same_bytes(built, run):
         "TZ": "Asia/Kolkata",
         "LC_ALL": "C",
         "PYTHONHASHSEED": "7",
-        "MPLBACKEND": "svg",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # as in Jupyter
+        "PYTHONWARNINGS": "error::UserWarning",
     }
     run("env", *starmap("{}={}".format, others.items()), "sh", "-c", "umask 077; dvc repro --force")
     assert (built / "dvc.lock").read_bytes() == before
@@ -130,11 +131,22 @@ def test_a_pipeline_killed_while_training_resumes(built, run, start, command):
     restore(run)
 
 
-def test_verify_finds_every_output_identical(built, run):
-    ended = run("python", "-m", "scripts.verify")
-    assert "all 15 outputs are identical to dvc.lock" in ended.stdout
-    assert "DIFFERS" not in ended.stdout
-    assert built.joinpath("constraints.txt").is_file()
+def test_verify_as_a_git_hook_finds_every_output_identical_and_leaves_the_repository(built, run):
+    hook = built / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text('#!/bin/sh\ntest -n "$GIT_DIR$GIT_INDEX_FILE" && python -m scripts.verify\n')
+    hook.chmod(0o755)
+    before = run("git", "log", "--oneline").stdout, run("git", "config", "--list").stdout
+    # With these two options, Git tells the hook both.
+    git = ("git", "--git-dir", ".git", "--work-tree", ".")
+    ended = run(*git, "commit", "--quiet", "--allow-empty", "--message", "Verified")
+    hook.unlink()
+    printed = ended.stdout + ended.stderr
+    assert "all 15 outputs are identical to dvc.lock" in printed
+    assert "DIFFERS" not in printed
+    assert run("git", "status", "--porcelain").stdout == ""
+    run("git", "reset", "--quiet", "--hard", "HEAD~1")
+    assert (run("git", "log", "--oneline").stdout, run("git", "config", "--list").stdout) == before
 
 
 @pytest.mark.usefixtures("built")
@@ -170,7 +182,6 @@ def test_one_variant_can_be_compared(built, run):
         ("model.kernals=16", "model.kernals"),
         ("model.kernels=abc", "error: params.yaml: model.kernels is 'abc' but should be"),
         ("train.learning_rate=-1", "error: params.yaml: train.learning_rate is -1 but should be"),
-        ("predict_test.count=5", "error: params.yaml: predict_test.count is 5 but"),
     ],
 )
 def test_a_bad_override_ends_with_one_line_of_ours(built, run, override, line):
@@ -180,6 +191,40 @@ def test_a_bad_override_ends_with_one_line_of_ours(built, run, override, line):
     assert "Traceback" not in ended.stdout + ended.stderr
     restore(run)
     assert built.joinpath("models/colorizer.safetensors").is_file()
+
+
+def test_a_bad_value_for_a_later_stage_ends_the_run_before_training(built, run):
+    ended = run("dvc", "exp", "run", "-S", "plot.dpi=1000", "-S", "train.seed=5", succeeds=False)
+    assert "error: params.yaml: plot.dpi is 1000 but should be" in ended.stderr
+    assert "Running stage 'train'" in ended.stdout
+    assert "Running stage 'evaluate'" not in ended.stdout
+    assert not (built / "plots/history.csv").exists()  # written after the first epoch
+    restore(run)
+
+
+@pytest.mark.usefixtures("built")
+def test_a_change_of_the_figures_does_not_train_again(run):
+    run("sed", "-i", "s/dpi: 50/dpi: 60/", "params.yaml")
+    assert list(json.loads(run("dvc", "status", "--json").stdout)) == ["plot"]
+    restore(run)
+
+
+@pytest.mark.usefixtures("built")
+def test_the_curves_of_dvc_have_a_color_for_each_answer_and_whole_epochs(run):
+    plots = json.loads(run("dvc", "plots", "show", "--json").stdout)["data"]
+    specs = {name: as_spec(plots[name][0]["content"]) for name in plots if "/" not in name}
+    assert set(specs) == {"mean_squared_error", "margin_error", "margin_curve"}
+    answers = specs.pop("margin_curve")
+    colors = {point[answers["encoding"]["color"]["field"]] for point in answers["data"]["values"]}
+    assert colors == {"network", "gray", "table_median", "table_mode"}
+    for spec in specs.values():
+        axis = spec["encoding"]["x"]["axis"]
+        assert (axis["format"], axis["labelExpr"]) == ("d", "datum.value % 1 ? '' : datum.label")
+        assert {point["epoch"] for point in spec["data"]["values"]} == {"1", "2", "3"}
+
+
+def as_spec(content: Any) -> dict[str, Any]:
+    return json.loads(content) if isinstance(content, str) else content
 
 
 def test_a_small_and_a_large_learning_rate_both_end_well(built, run):

@@ -16,6 +16,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
+
 try:
     import flask
 except ModuleNotFoundError:
@@ -33,6 +35,7 @@ from colorizer.data.photos import MAX_MEGAPIXELS, read_photo, tone
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import parse_yaml
+from colorizer.git_variables import drop_git_variables
 from colorizer.inference.colorize import MODEL_FILE, colorize, colorize_image
 from colorizer.inference.output import format_of, read_metadata, with_suffix_of, write_photo
 from colorizer.metrics.margin import MetricParams, margin_error_per_image
@@ -281,6 +284,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=7860, help="port (%(default)s)")
     args = parser.parse_args()
+    drop_git_variables()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
     configure_torch(os.cpu_count() or 1)
     networks = {WORKSPACE: IN_WORKSPACE} if MODEL_FILE.exists() else {}

@@ -1,7 +1,10 @@
 """Charts of sweeps: the grid, differences seed by seed, learning curves and margin curves."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
+
+os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
 
 import numpy as np
 import pandas as pd

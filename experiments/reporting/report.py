@@ -1,8 +1,11 @@
 """The report of sweeps in Markdown: answers, tables beside the published figures, charts."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
 
 import matplotlib
 import pandas as pd

@@ -57,7 +57,10 @@ def require_committed(files: Sequence[str]) -> None:
     status = command("git", "status", "--porcelain", "--", *files).splitlines()
     if status:
         changed = ", ".join(line[3:] for line in status)
-        raise InputError(f"{changed}: not as committed; commit it, or git checkout HEAD -- it")
+        raise InputError(
+            f"{changed}: not as committed; commit that, or go back with git checkout HEAD -- FILE "
+            "(after DVC was killed, docs/own-photographs.md says how to go back)"
+        )
 
 
 def params_digest(changes: Changes) -> str:

@@ -1,9 +1,15 @@
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
 from colorizer.figures import error_figure, history_figure, image_figure, margin_figure, write_png
+from tests.conftest import REPOSITORY
 
 IMAGES = list(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8))
 
@@ -99,3 +105,20 @@ def test_a_figure_that_cannot_be_drawn_leaves_the_file_as_it_was(tmp_path):
         write_png(path, broken, 50)
     assert path.read_bytes() == b"earlier"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def modules_with_matplotlib() -> list[str]:
+    return [
+        path.relative_to(REPOSITORY).with_suffix("").as_posix().replace("/", ".")
+        for folder in ("colorizer", "stages", "experiments")
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        if re.search(r"^(import|from) matplotlib\b", path.read_text("utf-8"), re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize("module", modules_with_matplotlib())
+def test_the_backend_of_a_notebook_need_not_be_installed(module):
+    """Each in a new process, since matplotlib reads the variable when it is first imported."""
+    command = [sys.executable, "-c", f"import {module}"]
+    environment = os.environ | {"MPLBACKEND": "not_installed"}
+    subprocess.run(command, cwd=REPOSITORY, env=environment, check=True)

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from colorizer.errors import InputError
 from colorizer.files import read_yaml
+from colorizer.later_stages import EvaluateParams, PredictTestParams
 from colorizer.models.config import ModelParams
 from colorizer.training.config import TrainParams, check_loss
 from experiments.models import named_models
 from experiments.runs.sweeps import exp_run_options
-from stages.evaluate import EvaluateParams
-from stages.predict_test import PredictTestParams
 from tests.conftest import REPOSITORY, small_params
 
 MODELS = named_models(REPOSITORY / "experiments/models.yaml")
@@ -106,10 +105,17 @@ def test_a_model_is_run_by_dvc_with_the_options_after_its_name(call):
     assert done.returncode == 3
 
 
-def test_without_a_name_all_models_are_listed(call):
+def test_without_a_name_all_models_are_listed_with_their_own_changes(call):
     done = call()
     assert done.returncode == 0
-    assert [line.split(":")[0] for line in done.stdout.splitlines()] == list(MODELS)
+    head, *lines = done.stdout.splitlines()
+    assert "and those of all models above it" in head
+    assert all(len(line) <= 80 for line in lines)
+    listed = dict(line.split(": ") for line in "\n".join(lines).replace("\n    ", " ").splitlines())
+    assert list(listed) == list(MODELS)
+    assert listed["report_best"] == "model.kernels=16"
+    assert listed["coord_channels"] == "model.coord_channels=true"
+    assert listed["ours_best"] == "model.kernels=16 model.depth=4 model.patch_size=1"
 
 
 def test_an_unknown_name_is_an_error_of_one_line(call):

@@ -486,7 +486,7 @@ def test_what_is_not_committed_is_refused(project, monkeypatch):
     for file in ("params.yaml", "stage.py", "experiments/sweeps.yaml", "data/raw/tiny"):
         with Path(file).open("a") as opened:
             opened.write("# changed\n")
-        with pytest.raises(InputError, match=f"^{file}: not as committed; commit it, or"):
+        with pytest.raises(InputError, match=f"^{file}: not as committed; commit that, or"):
             committed_project(runs, None)
         git(project, "checkout", "HEAD", "--", file)
     assert committed_project(runs, None).commit == git(project, "rev-parse", "HEAD").strip()

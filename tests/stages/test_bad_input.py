@@ -256,7 +256,6 @@ VALUES = [
         "many",
         "'many' but should be a valid integer or 'all'",
     ),
-    ("predict_test", "predict_test", "count", 5, "has 4 photographs; should be 4 or fewer"),
     ("plot", "plot", "pictures", 0, "greater than or equal to 1"),
     ("plot", "plot", "dpi", 1000, "less than or equal to 600"),
 ]
@@ -268,6 +267,25 @@ def test_a_bad_value(built, params, fails, stage, section, key, value, message):
     write_yaml(Path("params.yaml"), params)
     paths = prepare_paths(built) if stage == "prepare" else PATHS[stage]
     printed = fails(stage, *paths)
+    assert printed.startswith(f"error: params.yaml: {section}.{key} is ")
+    assert message in printed
+
+
+LATER = [
+    ("evaluate", "largest_margin", 256, "less than or equal to 255"),
+    ("predict_test", "count", "some", "valid integer or 'all'"),
+    ("plot", "dpi", 1000, "less than or equal to 600"),
+]
+
+
+@pytest.mark.parametrize(("section", "key", "value", "message"), LATER)
+def test_training_does_not_start_with_a_bad_value_for_a_later_stage(
+    built, params, fails, section, key, value, message
+):
+    params[section][key] = value
+    write_yaml(Path("params.yaml"), params)
+    assert built.is_dir()
+    printed = fails("train", *PATHS["train"])
     assert printed.startswith(f"error: params.yaml: {section}.{key} is ")
     assert message in printed
 

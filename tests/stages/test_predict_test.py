@@ -91,12 +91,12 @@ def test_the_seed_chooses_the_photographs(run, params):
     assert len(chosen) > 1
 
 
-def test_asking_for_more_than_there_are_is_an_error(run, params):
-    run("train")
+def test_when_there_are_fewer_than_count_all_are_colorized(colored, params, capsys):
     params["predict_test"]["count"] = 5
-    with pytest.raises(InputError, match=r"predict_test\.count is 5 .* has 4 photographs"):
-        run("predict_test")
-    assert not Path(COLORED_TEST).exists()
+    images, names = colored()
+    assert names == open_split(Path(TEST)).names
+    assert len(images) == 4
+    assert "predict_test.count is 5, but there are only 4\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("count", [0, -1, "some", 2.0, True])

@@ -102,6 +102,28 @@ def test_files_that_are_no_photographs_are_counted_by_kind(prepare, raw, capsys)
     assert kinds in capsys.readouterr().out
 
 
+def test_photographs_of_train_that_are_also_in_val_are_counted(prepare, raw, capsys):
+    prepare()
+    assert "exact copies" not in capsys.readouterr().out
+    (raw / "val/again").mkdir()
+    for name in ("3", "7"):
+        with Image.open(raw / f"train/images/{name}.png") as image:
+            image.save(raw / f"val/again/{name}.tif")  # other bytes, the same pixels
+            image.transpose(Image.Transpose.ROTATE_90).save(raw / f"val/again/turned {name}.png")
+    prepare()
+    assert "exact copies of training photographs in val: 2 of 10;" in capsys.readouterr().out
+
+
+def test_a_copy_of_a_bad_or_unused_photograph_is_not_counted(prepare, raw, params, capsys):
+    for split in ("train", "val"):
+        (raw / split / "bad.png").write_bytes(b"")
+    params["prepare"] |= {"bad_photos": "skip", "train_fraction": 0.5}
+    with Image.open(raw / "train/images/0.png") as image:  # after bad.png, and so left out
+        image.save(raw / "val/copy.png")
+    prepare()
+    assert "exact copies" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_a_split_that_needs_color_and_has_none_is_named(prepare, raw, split):
     for path in (raw / split).rglob("*.png"):
