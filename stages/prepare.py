@@ -1,6 +1,8 @@
 """Decode folders of photographs to gray, rgb and lab arrays."""
 
 import argparse
+import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +13,12 @@ from tqdm import tqdm
 from colorizer.data.color import luma, rgb_to_lab
 from colorizer.data.photos import DataParams, PrepareParams, decode_photo, find_photos, is_gray
 from colorizer.data.splits import Rows, allocate_split, finish_split, write_photos
-from colorizer.data.workers import Workers, available_processors
+from colorizer.data.workers import (
+    Workers,
+    available_processors,
+    dask_workers,
+    local_workers,
+)
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import atomic_write, write_metrics, write_text
 from colorizer.params import PARAMS_FILE, read_section
@@ -142,6 +149,14 @@ def list_errors(errors: list[str]) -> str:
     return "\n  ".join([head, *errors[:MAX_LISTED], *more])
 
 
+def start_workers() -> AbstractContextManager[Workers]:
+    """The workers of the Dask cluster that the environment names, else processes here."""
+    address = os.environ.get("DASK_SCHEDULER_ADDRESS")  # Dask's own name for it
+    if address:
+        return dask_workers(address)
+    return local_workers(min(available_processors(), MAX_PROCESSES))
+
+
 def main() -> None:
     """Prepare the three splits of a data set."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -155,7 +170,8 @@ def main() -> None:
     read_section(PARAMS_FILE, "data", DataParams)  # only validated: DVC puts the name into `raw`
     params = read_section(PARAMS_FILE, "prepare", PrepareParams)
 
-    with Workers(min(available_processors(), MAX_PROCESSES)) as workers:
+    with start_workers() as workers:
+        print(f"decoding with {workers.place}")
         summaries, bad = prepare(workers, paths, params)
     # Names escaped, since they may be what is wrong; errors left out, since Pillow's wording
     # changes.
