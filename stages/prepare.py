@@ -58,8 +58,8 @@ class Decoded(NamedTuple):
     bad: dict[str, str]
 
 
-def decode_chunk(names: list[str], size: int, folder: Path, first: int) -> Decoded:
-    """Decode photographs, by their paths, to a split's rows from `first` on.
+def decode_chunk(root: Path, names: list[str], size: int, folder: Path, first: int) -> Decoded:
+    """Decode photographs, by their paths, to a split's rows from `first` on; all below `root`.
 
     Those that cannot be decoded become black.
     """
@@ -67,11 +67,11 @@ def decode_chunk(names: list[str], size: int, folder: Path, first: int) -> Decod
     rgb = np.zeros((len(names), size, size, 3), np.uint8)
     for row, name in enumerate(names):
         try:
-            rgb[row] = decode_photo(Path(name), size)
+            rgb[row] = decode_photo(root / name, size)
             gray += is_gray(rgb[row])
         except InputError as error:
             bad[name] = str(error)
-    write_photos(folder, first, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
+    write_photos(root / folder, first, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
     return Decoded(gray, bad)
 
 
@@ -88,7 +88,7 @@ def prepare_split(workers: Workers, summary: Summary, names: list[str], folder: 
     """
     size = summary.size
     starts = range(0, len(names), CHUNK_SIZE)
-    calls = ((names[row : row + CHUNK_SIZE], size, folder, row) for row in starts)
+    calls = ((workers.root, names[row : row + CHUNK_SIZE], size, folder, row) for row in starts)
     allocate_split(folder, len(names), size)
     with tqdm(total=len(names), desc=summary.split, unit="photo") as progress:
         for start, decoded in zip(starts, workers.in_order(decode_chunk, calls), strict=True):

@@ -1,15 +1,19 @@
 """Processes, of this machine or of a Dask cluster, that call a function; results in order."""
 
 import gc
+import logging
 import multiprocessing
+import operator
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,12 +33,13 @@ def available_processors() -> int:
 
 
 class Workers(NamedTuple):
-    """Where calls run: `processes` at a time by the executor; without one, in this process."""
+    """Where calls run, `processes` at a time."""
 
     place: str  # in words
+    root: Path  # where they find what is relative to the working directory here
     processes: int
-    executor: Executor | None
-    lost: tuple[type[Exception], ...]  # what the executor raises when a process is lost
+    submit: Callable[..., Any] | None  # returns a future; None: calls run in this process
+    lost: tuple[type[Exception], ...]  # what a result raises whose process is lost
     lost_message: str
 
     def in_order(self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:
@@ -42,13 +47,13 @@ class Workers(NamedTuple):
 
         Raises what the function raises, and InputError when a process is lost.
         """
-        if not self.executor:
+        if not self.submit:
             yield from (function(*arguments) for arguments in calls)
             return
-        pending: deque[Future[T]] = deque()
+        pending: deque[Any] = deque()
         try:
             for arguments in calls:
-                pending.append(self.executor.submit(function, *arguments))
+                pending.append(self.submit(function, *arguments))
                 if len(pending) > PREFETCH * self.processes:
                     yield pending.popleft().result()
             while pending:
@@ -61,7 +66,7 @@ class Workers(NamedTuple):
 def local_workers(processes: int) -> Iterator[Workers]:
     """Start `processes` processes, which end when the block does; for 1, use this process."""
     if processes == 1:
-        yield Workers("1 process", 1, None, (), "")
+        yield Workers("1 process", Path(), 1, None, (), "")
         return
     # Pages shared with child processes stay shared when garbage collection, which would write to
     # them, leaves them alone.
@@ -72,8 +77,9 @@ def local_workers(processes: int) -> Iterator[Workers]:
         pool.submit(int).result()
         yield Workers(
             f"{processes} processes",
+            Path(),
             processes,
-            pool,
+            pool.submit,
             (BrokenProcessPool,),
             "a process that decodes was killed, most likely for lack of memory; "
             "free some memory or allow fewer processors",
@@ -86,12 +92,15 @@ def local_workers(processes: int) -> Iterator[Workers]:
 def dask_workers(address: str) -> Iterator[Workers]:
     """Use the workers of the Dask scheduler at an address, which outlive the block.
 
-    They must run in a folder of the same path as this process, on a file system that all share.
-    Raises InputError when no scheduler answers, when it has no worker, or one in another folder.
+    They need the packages of this environment and, at the same path, the files of the working
+    directory; code is sent to them. Raises InputError when no scheduler answers, when it has no
+    worker, or one without these files.
     """
-    from distributed import Client, KilledWorker  # here, since few runs need it
+    import cloudpickle  # here, since few runs need them
+    from distributed import Client, KilledWorker
+    from distributed.comm.core import CommClosedError
 
-    place = f"the Dask scheduler at {address}"
+    place, here = f"the Dask scheduler at {address}", Path.cwd()
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError):  # ValueError: an address of another form
@@ -99,29 +108,41 @@ def dask_workers(address: str) -> Iterator[Workers]:
             f"{place} (DASK_SCHEDULER_ADDRESS) does not answer; start it with `dask scheduler`, or "
             "unset the variable to use the processors of this machine only"
         ) from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it raises them, too
     with client:
         try:
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except TimeoutError:
             raise InputError(f"{place} has no workers; start some with `dask worker`") from None
-        for worker, folder in client.run(os.getcwd).items():
-            if folder != str(Path.cwd()):
+        for worker, has_folder in client.run(os.path.isdir, str(here)).items():
+            if not has_folder:
                 raise InputError(
-                    f"{place}: its worker {worker} runs in {folder}; start it in {Path.cwd()}, on "
-                    "a file system that all machines share"
+                    f"{place}: its worker {worker} has no folder {here}; all machines should share "
+                    "a file system that has it at this path"
                 )
-        executor = client.get_executor(pure=False)
+        # Code is pickled as such, not as the names of modules: the scheduler and the workers need
+        # none of it, and none of them runs an earlier version that it has imported.
+        package = sys.modules[__name__.partition(".")[0]]
+        cloudpickle.register_pickle_by_value(package)
+
+        @cache
+        def sent(function: Callable[..., T]) -> object:
+            return client.submit(cloudpickle.loads, cloudpickle.dumps(function), pure=False)
+
         try:
             yield Workers(
                 place,
+                here,
                 sum(client.nthreads().values()),
-                executor,
-                (KilledWorker, CancelledError),
+                lambda function, *args: client.submit(
+                    operator.call, sent(function), *args, pure=False
+                ),
+                (KilledWorker, CancelledError, CommClosedError),
                 f"{place} lost its workers, or ended; look into their logs, start them again, then "
                 "this stage",
             )
         finally:
-            executor.shutdown(wait=False)  # cancels what is pending
+            cloudpickle.unregister_pickle_by_value(package)
 
 
 def _start() -> None:

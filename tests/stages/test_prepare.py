@@ -1,4 +1,3 @@
-import os
 import shutil
 import subprocess
 import sys
@@ -57,8 +56,8 @@ if __name__ == "__main__":
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         address = {"DASK_SCHEDULER_ADDRESS": cluster.scheduler_address}
         subprocess.run(
-            [sys.executable, "-m", "stages.prepare", *sys.argv[1:]],
-            env=os.environ | address,
+            [sys.executable, "-m", "stages.prepare", *sys.argv[2:]],
+            env=os.environ | {"PYTHONPATH": sys.argv[1]} | address,
             check=True,
         )
 """
@@ -71,8 +70,7 @@ def test_a_cluster_writes_the_same_bytes(prepare, raw, capsys):
     shutil.rmtree("data/prepared")
     Path("cluster.py").write_text(CLUSTER)
     done = subprocess.run(
-        [sys.executable, "cluster.py", str(raw), *PREPARED],
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        [sys.executable, "cluster.py", str(REPOSITORY), str(raw), *PREPARED],
         capture_output=True,
         text=True,
         check=True,

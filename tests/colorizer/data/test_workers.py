@@ -6,9 +6,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
+from colorizer.data.photos import find_photos
 from colorizer.data.workers import (
     PREFETCH,
     available_processors,
@@ -121,29 +123,24 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory) -> Iterator[tuple[str, Path]]:
-    """A Dask cluster of two processes: its address, and the folder that its workers run in."""
-    folder = tmp_path_factory.mktemp("cluster")
-    script = folder / "cluster.py"
-    script.write_text(CLUSTER)
-    with subprocess.Popen(
-        [sys.executable, str(script)],
+def start_cluster(folder: Path) -> subprocess.Popen[str]:
+    """Start a Dask cluster of two processes, which know nothing of this project."""
+    (folder / "cluster.py").write_text(CLUSTER)
+    return subprocess.Popen(
+        [sys.executable, "cluster.py"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    ) as process:
-        yield process.stdout.readline().strip(), folder
+    )
 
 
-@pytest.fixture
-def address(cluster, monkeypatch) -> str:
-    """Its address, for a process that runs in the folder of its workers."""
-    monkeypatch.chdir(cluster[1])
-    return cluster[0]
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """The address of a Dask cluster."""
+    with start_cluster(tmp_path_factory.mktemp("cluster")) as process:
+        yield process.stdout.readline().strip()
 
 
 def test_a_cluster_returns_results_in_the_order_of_the_calls(address):
@@ -168,12 +165,31 @@ def test_a_killed_process_of_a_cluster_is_an_input_error_and_another_is_started(
         assert list(workers.in_order(math.sqrt, [(4,)])) == [2]
 
 
-def test_a_worker_in_another_folder_is_named(address, tmp_path, monkeypatch):
-    folder = Path.cwd()
-    monkeypatch.chdir(tmp_path)
-    message = f"its worker tcp://.* runs in {folder}; start it in {tmp_path}"
+def test_a_scheduler_that_ends_is_an_input_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("colorizer.data.workers.CONNECT_SECONDS", 2)
+    with start_cluster(tmp_path) as process:
+        address = process.stdout.readline().strip()
+        Timer(1, process.kill).start()
+        message = f"{address} lost its workers, or ended"
+        with dask_workers(address) as workers, pytest.raises(InputError, match=message):
+            list(workers.in_order(time.sleep, [(100,)]))
+
+
+def test_a_worker_without_the_working_directory_is_named(address, tmp_path, monkeypatch):
+    hidden = tmp_path / "hidden"
+    monkeypatch.setattr(Path, "cwd", lambda: hidden)
+    message = rf"its worker tcp://\S+ has no folder {hidden}; all machines should share a file"
     with pytest.raises(InputError, match=message), dask_workers(address):
         pass
+
+
+def test_the_code_of_the_project_is_sent_to_a_cluster(address):
+    error = (InputError, [("as it is said",)])
+    with dask_workers(address) as workers:
+        (returned,) = workers.in_order(*error)
+        with pytest.raises(InputError, match="level-set: no such folder"):
+            list(workers.in_order(find_photos, [(Path("level-set"),)]))
+    assert isinstance(returned, InputError)
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere://127.0.0.1:8786"])
