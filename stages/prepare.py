@@ -1,7 +1,9 @@
 """Decode folders of photographs to gray, rgb and lab arrays."""
 
 import argparse
+import os
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +23,12 @@ from colorizer.data.photos import (
     tone,
 )
 from colorizer.data.splits import Rows, allocate_split, finish_split, write_photos
-from colorizer.data.workers import Workers, available_processors
+from colorizer.data.workers import (
+    Workers,
+    available_processors,
+    dask_workers,
+    local_workers,
+)
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import atomic_write, write_metrics, write_text
 from colorizer.params import PARAMS_FILE, read_section
@@ -67,8 +74,8 @@ class Decoded(NamedTuple):
     digests: list[str]  # of the pixels of each photograph that is not bad
 
 
-def decode_chunk(names: list[str], size: int, folder: Path, first: int) -> Decoded:
-    """Decode photographs, by their paths, to a split's rows from `first` on.
+def decode_chunk(root: Path, names: list[str], size: int, folder: Path, first: int) -> Decoded:
+    """Decode photographs, by their paths, to a split's rows from `first` on; all below `root`.
 
     Those that cannot be decoded become black.
     """
@@ -77,12 +84,12 @@ def decode_chunk(names: list[str], size: int, folder: Path, first: int) -> Decod
     rgb = np.zeros((len(names), size, size, 3), np.uint8)
     for row, name in enumerate(names):
         try:
-            rgb[row] = decode_photo(Path(name), size)
+            rgb[row] = decode_photo(root / name, size)
             tones[tone(Image.fromarray(rgb[row]))] += 1
             digests.append(blake2b(rgb[row], digest_size=16).hexdigest())
         except InputError as error:
             bad[name] = str(error)
-    write_photos(folder, first, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
+    write_photos(root / folder, first, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
     return Decoded(tones["gray"], tones["toned"], bad, digests)
 
 
@@ -99,7 +106,7 @@ def prepare_split(workers: Workers, summary: Summary, names: list[str], folder: 
     """
     size = summary.size
     starts = range(0, len(names), CHUNK_SIZE)
-    calls = ((names[row : row + CHUNK_SIZE], size, folder, row) for row in starts)
+    calls = ((workers.root, names[row : row + CHUNK_SIZE], size, folder, row) for row in starts)
     allocate_split(folder, len(names), size)
     with tqdm(total=len(names), desc=summary.split, unit="photo") as progress:
         for start, decoded in zip(starts, workers.in_order(decode_chunk, calls), strict=True):
@@ -169,6 +176,14 @@ def list_errors(errors: list[str]) -> str:
     return "\n  ".join([head, *errors[:MAX_LISTED], *more])
 
 
+def start_workers() -> AbstractContextManager[Workers]:
+    """The workers of the Dask cluster that the environment names, else processes here."""
+    address = os.environ.get("DASK_SCHEDULER_ADDRESS")  # Dask's own name for it
+    if address:
+        return dask_workers(address)
+    return local_workers(min(available_processors(), MAX_PROCESSES))
+
+
 def main() -> None:
     """Prepare the three splits of a data set."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -182,7 +197,8 @@ def main() -> None:
     read_section(PARAMS_FILE, "data", DataParams)  # only validated: DVC puts the name into `raw`
     params = read_section(PARAMS_FILE, "prepare", PrepareParams)
 
-    with Workers(min(available_processors(), MAX_PROCESSES)) as workers:
+    with start_workers() as workers:
+        print(f"decoding with {workers.place}")
         summaries, bad = prepare(workers, paths, params)
     # Names escaped, since they may be what is wrong; errors left out, since Pillow's wording
     # changes.

@@ -1,7 +1,8 @@
 """Arrays on disk: .npy files that are written row by row and read as memory maps."""
 
 import math
-from collections.abc import Iterator
+import mmap
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -93,6 +94,27 @@ def open_predictions(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             f"{path}: holds {predictions.dtype} {predictions.shape}, should hold uint8 {shape}"
         )
     return predictions
+
+
+def expect_random_reads(array: np.ndarray) -> None:
+    """Let the kernel read only the pages of a memory map that are used, and none around them.
+
+    By default it reads some 100 KB to 8 MB around each page, which pays off only for rows that are
+    read in order. Call `prefetch_rows` before rows are used, or each page is waited for.
+    """
+    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):  # not on Windows
+        array.base.madvise(mmap.MADV_RANDOM)
+
+
+def prefetch_rows(array: np.ndarray, rows: Iterable[int]) -> None:
+    """Start to read rows of a memory map, all at once, without waiting for them."""
+    if not isinstance(array.base, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):
+        return
+    length = array.strides[0]
+    for row in rows:
+        start = array.offset + row * length
+        page = start // mmap.PAGESIZE * mmap.PAGESIZE
+        array.base.madvise(mmap.MADV_WILLNEED, page, start + length - page)
 
 
 def _write_header(file: BinaryIO, dtype: np.dtype, shape: tuple[int, ...]) -> None:

@@ -1,22 +1,28 @@
-"""A pool of processes that calls one function and returns the results in order."""
+"""Processes, of this machine or of a Dask cluster, that call a function; results in order."""
 
 import gc
+import logging
 import multiprocessing
+import operator
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from types import TracebackType
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from colorizer.errors import InputError
 
 T = TypeVar("T")
 
 PREFETCH = 2  # submitted calls for each process: none is idle, and memory stays bounded
+CONNECT_SECONDS = 10  # for a scheduler to answer, and for a first worker to be there
 
 
 def available_processors() -> int:
@@ -26,54 +32,117 @@ def available_processors() -> int:
     return os.cpu_count() or 1
 
 
-class Workers:
-    """Processes that end when the `with` block does, however it ends."""
+class Workers(NamedTuple):
+    """Where calls run, `processes` at a time."""
 
-    def __init__(self, processes: int) -> None:
-        """Start `processes` processes; for 1, use this one and start none."""
-        self._processes = processes
-        self._pool: ProcessPoolExecutor | None = None
-        if processes > 1:
-            # Pages shared with child processes stay shared when garbage collection, which would
-            # write to them, leaves them alone.
-            gc.freeze()
-            self._pool = ProcessPoolExecutor(processes, initializer=_start)
-            # The first call starts the processes: now, while they inherit little memory.
-            self._pool.submit(int).result()
-
-    def __enter__(self) -> "Workers":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+    place: str  # in words
+    root: Path  # where they find what is relative to the working directory here
+    processes: int
+    submit: Callable[..., Any] | None  # returns a future; None: calls run in this process
+    lost: tuple[type[Exception], ...]  # what a result raises whose process is lost
+    lost_message: str
 
     def in_order(self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> Iterator[T]:
         """Yield function(*arguments) for each of `calls`, in their order.
 
-        Raises what the function raises, and InputError when a process was killed.
+        Raises what the function raises, and InputError when a process is lost.
         """
-        if not self._pool:
+        if not self.submit:
             yield from (function(*arguments) for arguments in calls)
             return
-        pending: deque[Future[T]] = deque()
+        pending: deque[Any] = deque()
         try:
             for arguments in calls:
-                pending.append(self._pool.submit(function, *arguments))
-                if len(pending) > PREFETCH * self._processes:
+                pending.append(self.submit(function, *arguments))
+                if len(pending) > PREFETCH * self.processes:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-        except BrokenProcessPool:
-            raise InputError(
-                "a process that decodes was killed, most likely for lack of memory; "
-                "free some memory or allow fewer processors"
-            ) from None
+        except self.lost:
+            raise InputError(self.lost_message) from None
+
+
+@contextmanager
+def local_workers(processes: int) -> Iterator[Workers]:
+    """Start `processes` processes, which end when the block does; for 1, use this process."""
+    if processes == 1:
+        yield Workers("1 process", Path(), 1, None, (), "")
+        return
+    # Pages shared with child processes stay shared when garbage collection, which would write to
+    # them, leaves them alone.
+    gc.freeze()
+    pool = ProcessPoolExecutor(processes, initializer=_start)
+    try:
+        # The first call starts the processes: now, while they inherit little memory.
+        pool.submit(int).result()
+        yield Workers(
+            f"{processes} processes",
+            Path(),
+            processes,
+            pool.submit,
+            (BrokenProcessPool,),
+            "a process that decodes was killed, most likely for lack of memory; "
+            "free some memory or allow fewer processors",
+        )
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def dask_workers(address: str) -> Iterator[Workers]:
+    """Use the workers of the Dask scheduler at an address, which outlive the block.
+
+    They need the packages of this environment and, at the same path, the files of the working
+    directory; code is sent to them. Raises InputError when no scheduler answers, when it has no
+    worker, or one without these files.
+    """
+    import cloudpickle  # here, since few runs need them
+    from distributed import Client, KilledWorker
+    from distributed.comm.core import CommClosedError
+
+    place, here = f"the Dask scheduler at {address}", Path.cwd()
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError):  # ValueError: an address of another form
+        raise InputError(
+            f"{place} (DASK_SCHEDULER_ADDRESS) does not answer; start it with `dask scheduler`, or "
+            "unset the variable to use the processors of this machine only"
+        ) from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it raises them, too
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError:
+            raise InputError(f"{place} has no workers; start some with `dask worker`") from None
+        for worker, has_folder in client.run(os.path.isdir, str(here)).items():
+            if not has_folder:
+                raise InputError(
+                    f"{place}: its worker {worker} has no folder {here}; all machines should share "
+                    "a file system that has it at this path"
+                )
+        # Code is pickled as such, not as the names of modules: the scheduler and the workers need
+        # none of it, and none of them runs an earlier version that it has imported.
+        package = sys.modules[__name__.partition(".")[0]]
+        cloudpickle.register_pickle_by_value(package)
+
+        @cache
+        def sent(function: Callable[..., T]) -> object:
+            return client.submit(cloudpickle.loads, cloudpickle.dumps(function), pure=False)
+
+        try:
+            yield Workers(
+                place,
+                here,
+                sum(client.nthreads().values()),
+                lambda function, *args: client.submit(
+                    operator.call, sent(function), *args, pure=False
+                ),
+                (KilledWorker, CancelledError, CommClosedError),
+                f"{place} lost its workers, or ended; look into their logs, start them again, then "
+                "this stage",
+            )
+        finally:
+            cloudpickle.unregister_pickle_by_value(package)
 
 
 def _start() -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from colorizer.data.arrays import expect_random_reads, prefetch_rows
 from colorizer.data.splits import Split
 from colorizer.device import to_device_if_fits
 from colorizer.distributed import all_reduce_sum, rank, shard, world_size, wrap_ddp
@@ -67,6 +68,14 @@ class Trainer:
         seen = training.lab if network.params.color_space == "lab" else training.gray
         self._training_input = to_device_if_fits(seen, _device(network))
         self._training_rgb = to_device_if_fits(training.rgb, _device(network))
+        # Those that stay on disk, from which batches are read in random order.
+        self._on_disk = [
+            array
+            for array, tensor in ((seen, self._training_input), (training.rgb, self._training_rgb))
+            if tensor.device.type == "cpu"
+        ]
+        for array in self._on_disk:
+            expect_random_reads(array)
         self._validation = SplitTensors.of(validation, _device(network))
         self._optimizer = build_optimizer(
             params.optimizer,
@@ -172,7 +181,8 @@ class Trainer:
         batches = order.to(self._training_rgb.device).split(self._params.batch_size)
         errors = [epoch.val_margin_error for epoch in self.history]
         squared_error = torch.zeros((), dtype=torch.float64, device=_device(self._network))
-        for step, batch in enumerate(batches, start=len(self.history) * len(batches)):
+        first_step = len(self.history) * len(batches)
+        for step, batch in enumerate(self._prefetched(batches), first_step):
             progress = step / (len(batches) * self._params.epochs)
             factor = lr_factor(self._params.lr_schedule, progress, errors)
             for group in self._optimizer.param_groups:
@@ -181,6 +191,18 @@ class Trainer:
             if self._ema_network is not self._network:
                 self._update_ema(step)
         return all_reduce_sum(squared_error).item() / self._training_rgb.numel()
+
+    def _prefetched(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield the batches; while one is trained on, this rank's rows of the next are read."""
+        batch = None
+        for following in batches:
+            for array in self._on_disk:
+                prefetch_rows(array, shard(following).tolist())
+            if batch is not None:
+                yield batch
+            batch = following
+        if batch is not None:
+            yield batch
 
     def _train_step(self, batch: Tensor) -> Tensor:
         """Update the weights with this rank's shard of a batch; the sum of its squared errors."""

@@ -2,6 +2,7 @@
 
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,6 +123,26 @@ def test_a_signal_ends_training_without_a_traceback_or_partial_file(server, numb
     assert not list(Path().rglob("*.partial"))
     assert not Path(MODEL).exists()
     assert Path(CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_prepare_without_a_traceback_or_partial_file(built, server, number, status):
+    for copy in range(3000):
+        shutil.copy(built / "train/images/0.png", built / f"train/{copy}.png")
+    before = {
+        path: path.read_bytes() for path in Path("data/prepared").rglob("*") if path.is_file()
+    }
+    process = Stage(server, "prepare", str(built), *PREPARED)
+    while not Path("data/prepared/.train.partial").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate()
+    assert process.returncode == status
+    assert "Traceback" not in errors
+    assert not list(Path().rglob("*.partial"))
+    after = {path: path.read_bytes() for path in Path("data/prepared").rglob("*") if path.is_file()}
+    assert after == before
 
 
 @pytest.mark.usefixtures("slow")

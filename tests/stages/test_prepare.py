@@ -1,3 +1,6 @@
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +9,7 @@ from PIL import Image
 
 from colorizer.data.splits import open_split
 from colorizer.errors import InputError
+from tests.conftest import REPOSITORY
 from tests.stages.conftest import PREPARED
 
 OUTPUTS = PREPARED[:3]
@@ -43,6 +47,38 @@ def test_bytes_do_not_depend_on_the_number_of_processes(prepare, raw, params, mo
         contents.append({path: path.read_bytes() for path in files})
     assert contents[0] == contents[1] == contents[2]
     assert len(contents[0]) == 3 * 4
+
+
+CLUSTER = """
+import os, subprocess, sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        address = {"DASK_SCHEDULER_ADDRESS": cluster.scheduler_address}
+        subprocess.run(
+            [sys.executable, "-m", "stages.prepare", *sys.argv[2:]],
+            env=os.environ | {"PYTHONPATH": sys.argv[1]} | address,
+            check=True,
+        )
+"""
+
+
+def test_a_cluster_writes_the_same_bytes(prepare, raw, capsys):
+    prepare()
+    assert "decoding with the Dask scheduler" not in capsys.readouterr().out
+    expected = {path: path.read_bytes() for path in Path().rglob("data/prepared/*/*")}
+    shutil.rmtree("data/prepared")
+    Path("cluster.py").write_text(CLUSTER)
+    done = subprocess.run(
+        [sys.executable, "cluster.py", str(REPOSITORY), str(raw), *PREPARED],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "decoding with the Dask scheduler at tcp://127.0.0.1" in done.stdout
+    written = {path: path.read_bytes() for path in Path().rglob("data/prepared/*/*")}
+    assert written == expected
+    assert len(written) == 3 * 4
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,22 @@
+import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
-from colorizer.data.workers import PREFETCH, Workers, available_processors
+from colorizer.data.photos import find_photos
+from colorizer.data.workers import (
+    PREFETCH,
+    available_processors,
+    dask_workers,
+    local_workers,
+)
 from colorizer.errors import InputError
 from tests.conftest import REPOSITORY
 
@@ -29,14 +38,14 @@ def die() -> None:
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_results_come_in_the_order_of_the_calls(processes):
-    with Workers(processes) as workers:
+    with local_workers(processes) as workers:
         results = list(workers.in_order(slow_first, ((number,) for number in range(9))))
     assert results == [number * number for number in range(9)]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_an_error_of_the_function_is_raised(processes):
-    with Workers(processes) as workers, pytest.raises(InputError, match="three is refused"):
+    with local_workers(processes) as workers, pytest.raises(InputError, match="three is refused"):
         list(workers.in_order(refuse, ((number,) for number in range(9))))
 
 
@@ -48,14 +57,17 @@ def test_calls_are_consumed_as_needed():
             consumed.append(number)
             yield (number,)
 
-    with Workers(2) as workers:
+    with local_workers(2) as workers:
         results = workers.in_order(refuse, calls())
         assert next(results) == 0
         assert len(consumed) <= PREFETCH * 2 + 1
 
 
 def test_a_killed_process_is_an_input_error():
-    with Workers(2) as workers, pytest.raises(InputError, match="was killed, most likely for lack"):
+    with (
+        local_workers(2) as workers,
+        pytest.raises(InputError, match="was killed, most likely for lack"),
+    ):
         list(workers.in_order(die, [()]))
 
 
@@ -65,8 +77,8 @@ def test_available_processors_is_at_most_the_cpu_count():
 
 SLEEPING = """
 import time
-from colorizer.data.workers import Workers
-with Workers(2) as workers:
+from colorizer.data.workers import local_workers
+with local_workers(2) as workers:
     list(workers.in_order(time.sleep, [(300,), (300,)]))
 """
 
@@ -99,3 +111,89 @@ def wait_until(condition) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("waited for a minute")
+
+
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+
+
+def start_cluster(folder: Path) -> subprocess.Popen[str]:
+    """Start a Dask cluster of two processes, which know nothing of this project."""
+    (folder / "cluster.py").write_text(CLUSTER)
+    return subprocess.Popen(
+        [sys.executable, "cluster.py"],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """The address of a Dask cluster."""
+    with start_cluster(tmp_path_factory.mktemp("cluster")) as process:
+        yield process.stdout.readline().strip()
+
+
+def test_a_cluster_returns_results_in_the_order_of_the_calls(address):
+    with dask_workers(address) as workers:
+        processes = set(workers.in_order(os.getpid, [()] * 9))
+        results = list(workers.in_order(math.sqrt, ((number,) for number in range(9))))
+    assert results == [math.sqrt(number) for number in range(9)]
+    assert os.getpid() not in processes
+    assert workers.processes == 2
+
+
+def test_an_error_on_a_cluster_is_raised(address):
+    with dask_workers(address) as workers, pytest.raises(ValueError, match="math domain"):
+        list(workers.in_order(math.sqrt, [(1,), (-1,)]))
+
+
+def test_a_killed_process_of_a_cluster_is_an_input_error_and_another_is_started(address):
+    call = (os._exit, [(1,)])
+    with dask_workers(address) as workers, pytest.raises(InputError, match="lost its workers"):
+        list(workers.in_order(*call))
+    with dask_workers(address) as workers:
+        assert list(workers.in_order(math.sqrt, [(4,)])) == [2]
+
+
+def test_a_scheduler_that_ends_is_an_input_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("colorizer.data.workers.CONNECT_SECONDS", 2)
+    with start_cluster(tmp_path) as process:
+        address = process.stdout.readline().strip()
+        Timer(1, process.kill).start()
+        message = f"{address} lost its workers, or ended"
+        with dask_workers(address) as workers, pytest.raises(InputError, match=message):
+            list(workers.in_order(time.sleep, [(100,)]))
+
+
+def test_a_worker_without_the_working_directory_is_named(address, tmp_path, monkeypatch):
+    hidden = tmp_path / "hidden"
+    monkeypatch.setattr(Path, "cwd", lambda: hidden)
+    message = rf"its worker tcp://\S+ has no folder {hidden}; all machines should share a file"
+    with pytest.raises(InputError, match=message), dask_workers(address):
+        pass
+
+
+def test_the_code_of_the_project_is_sent_to_a_cluster(address):
+    error = (InputError, [("as it is said",)])
+    with dask_workers(address) as workers:
+        (returned,) = workers.in_order(*error)
+        with pytest.raises(InputError, match="level-set: no such folder"):
+            list(workers.in_order(find_photos, [(Path("level-set"),)]))
+    assert isinstance(returned, InputError)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere://127.0.0.1:8786"])
+def test_a_scheduler_that_does_not_answer_is_named(address, monkeypatch):
+    monkeypatch.setattr("colorizer.data.workers.CONNECT_SECONDS", 0.5)
+    with pytest.raises(InputError, match=f"{address} .* does not answer"), dask_workers(address):
+        pass

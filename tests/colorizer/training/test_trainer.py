@@ -331,3 +331,41 @@ def test_the_error_decreases_with_chroma_bins(training, validation, network):
 def test_momentum_with_an_optimizer_that_has_betas_is_refused(training, validation):
     with pytest.raises(ValueError, match=r"optimizer adam has its own; should be 0\.0"):
         start(build(), training, validation, optimizer="adam", momentum=0.9)
+
+
+def test_the_rows_of_a_batch_are_prefetched_while_the_one_before_it_is_trained_on(
+    training, validation, monkeypatch
+):
+    events = []
+    load = Trainer._load_images
+
+    def prefetch(array, rows):
+        events.append(("prefetch", "gray" if array is training.gray else "rgb", rows))
+
+    def load_images(trainer, batch):
+        events.append(("train", batch.tolist()))
+        return load(trainer, batch)
+
+    monkeypatch.setattr("colorizer.training.trainer.prefetch_rows", prefetch)
+    monkeypatch.setattr(Trainer, "_load_images", load_images)
+    start(build(), training, validation).run_epoch()
+    first, second, third = (event[1] for event in events if event[0] == "train")
+    assert events == [
+        ("prefetch", "gray", first),
+        ("prefetch", "rgb", first),
+        ("prefetch", "gray", second),
+        ("prefetch", "rgb", second),
+        ("train", first),
+        ("prefetch", "gray", third),
+        ("prefetch", "rgb", third),
+        ("train", second),
+        ("train", third),
+    ]
+    assert sorted(first + second + third) == list(range(12))
+
+
+def test_only_what_is_read_in_random_order_is_advised_as_such(training, validation, monkeypatch):
+    advised = []
+    monkeypatch.setattr("colorizer.training.trainer.expect_random_reads", advised.append)
+    start(build(color_space="lab"), training, validation, loss="mse")
+    assert [id(array) for array in advised] == [id(training.lab), id(training.rgb)]
