@@ -39,8 +39,10 @@ def main() -> int:
     if git("status", "--porcelain", "--untracked-files=no"):
         print("only HEAD is verified, not the uncommitted changes")
     with TemporaryDirectory() as folder:
-        rebuilt = Path(folder) / "clone"
-        git("clone", "--quiet", ".", str(rebuilt))
+        # The project can be a folder of a larger repository.
+        top, inside = git("rev-parse", "--show-toplevel", "--show-prefix").split("\n")[:2]
+        git("clone", "--quiet", top, folder)
+        rebuilt = Path(folder, inside)
         committed = contents(rebuilt)
         if not rebuild(rebuilt):
             print("the pipeline does not run")

@@ -1,8 +1,14 @@
+import subprocess
+from hashlib import md5
+from pathlib import Path
+
 import pytest
 import torch
+from dvc.repo import Repo
 
 from colorizer.device import processor_name
-from scripts.verify import COMMITTED_ON, compare_metrics, environment_differences, flat, judge
+from colorizer.files import write_yaml
+from scripts.verify import COMMITTED_ON, compare_metrics, environment_differences, flat, judge, main
 from tests.conftest import REPOSITORY
 
 OUTPUTS = {"model": "a1", "plots": "b2"}
@@ -86,3 +92,46 @@ def test_every_direct_and_transitive_dependency_is_pinned():
 def test_data_is_the_same_on_any_processor(capsys):
     assert verdict({"data/prepared/val": "changed"}, {}, "aarch64 DEFAULT") == 1
     assert "which does not explain these differences" in capsys.readouterr().out
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch) -> Path:
+    """A project with one stage, in a folder of a larger Git repository; the current folder."""
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", *words], check=True, cwd=tmp_path)
+
+    git("init", "--quiet")
+    folder = tmp_path / "work" / "colors"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    (folder / "constraints.txt").write_text("")
+    (folder / "in.txt").write_text("1")
+    stage = {"cmd": "cp in.txt out.txt", "deps": ["in.txt"], "outs": ["out.txt"]}
+    write_yaml(folder / "dvc.yaml", {"stages": {"copy": stage}})
+    with Repo.init(subdir=True) as repo:
+        repo.reproduce()
+    git("add", ".")
+    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "built")
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+def test_the_project_can_be_a_folder_of_a_larger_repository(project, capfd):
+    assert not (project / ".git").exists()
+    assert main() == 0
+    assert "all 1 outputs are identical to dvc.lock" in capfd.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
+def test_an_output_that_is_rebuilt_to_another_one_differs(project, capfd):
+    lock = (project / "dvc.lock").read_text()
+    other = md5(b"2", usedforsecurity=False).hexdigest()
+    out = md5(b"1", usedforsecurity=False).hexdigest()
+    start, _, end = lock.rpartition(out)  # of the output, which comes after the dependency
+    (project / "dvc.lock").write_text(start + other + end)
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-aqm", "other"], check=True
+    )
+    assert main() == 1
+    assert "out.txt  DIFFERS" in capfd.readouterr().out
