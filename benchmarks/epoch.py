@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("kernels", type=int)
     parser.add_argument("batch_norm", type=int)
     parser.add_argument(
-        "threads", type=int, help="of ours; the reference loop uses PyTorch's default"
+        "threads", type=int, help="threads of ours; the reference loop uses PyTorch's default"
     )
     parser.add_argument("epochs", type=int)
     args = parser.parse_args()

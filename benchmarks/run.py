@@ -287,7 +287,7 @@ def main() -> None:
             ),
             table(
                 f"Simultaneous runs (2 conv, 16 kernels) on {raw.name}:",
-                ["runs", "threads each", "epochs/s in total", "times one run"],
+                ["runs", "threads each", "epochs/s in total", "relative to one run"],
                 [*sweep(folder, times)],
             ),
             table(

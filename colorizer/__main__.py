@@ -1,9 +1,9 @@
-"""Colorize photographs with a trained network: files, or folders with everything below them.
+"""Colorize photographs with a trained network: files, and folders, which are searched recursively.
 
 An output has the name of its photograph and, for a folder, the same place below OUT. It is in 8-bit
 sRGB, upright, and as transparent as the photograph. JPEG and TIFF stay JPEG and TIFF; other formats
 become PNG. EXIF (title, date, place, comment; not the camera's own data or thumbnail) and dots per
-inch are taken over.
+inch are kept.
 """
 
 import argparse
@@ -137,7 +137,7 @@ def parse_args() -> argparse.Namespace:
         type=float,
         default=1.0,
         metavar="FACTOR",
-        help="of the colors, 0 to 10 (%(default)s, as the network predicts; 0 is gray)",
+        help="factor on the colors, 0 to 10 (%(default)s; 0 is gray)",
     )
     parser.add_argument(
         "--side-by-side",
@@ -147,25 +147,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--format",
         choices=SUFFIXES,
-        help="of all outputs; jpeg puts transparent parts over white (that of the photograph)",
+        help="output format; default: JPEG and TIFF are kept, others become PNG",
     )
     parser.add_argument(
-        "--quality", type=int, default=95, help="of JPEG outputs, 1 to 100 (%(default)s)"
+        "--quality", type=int, default=95, help="JPEG quality, 1 to 100 (%(default)s)"
     )
     parser.add_argument(
-        "--strip-metadata", action="store_true", help="take over no EXIF, comment and resolution"
+        "--strip-metadata", action="store_true", help="write no EXIF, comment or resolution"
     )
     parser.add_argument(
         "--max-megapixels",
         type=float,
         default=MAX_MEGAPIXELS,
         metavar="N",
-        help="largest photograph to read (%(default)s, for which it takes 2 GiB of memory)",
+        help="largest photograph to read (%(default)s, with about 2 GiB of memory)",
     )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--force", action="store_true", help="replace existing files")
     existing.add_argument(
-        "--skip-existing", action="store_true", help="leave out photographs whose output exists"
+        "--skip-existing", action="store_true", help="skip photographs whose output exists"
     )
     args = parser.parse_args()
     if not 0 <= args.saturation <= 10:

@@ -16,10 +16,10 @@ from colorizer.files import atomic_write
 CURVE_INCHES = (7.0, 4.2)
 IMAGE_INCHES = 1.5
 LONGEST_CAPTION = 22
-# The answers of the margin curve in words, and lines that differ without color, too.
-ANSWERS = {
+# The methods of the margin curve in words, and lines that differ without color, too.
+METHODS = {
     "gray": "gray copied",
-    "table_median": "table, median color of each gray",
+    "table_median": "table, median color of each gray level",
     "table_mode": "table, most values within the margin",
 }
 LINE_STYLES = {"gray": ":", "table_median": "--", "table_mode": "-."}
@@ -51,7 +51,7 @@ def history_figure(
 def margin_figure(
     margins: Sequence[int], errors: Mapping[str, Sequence[float]], margin: int
 ) -> Figure:
-    """Draw the margin error of each answer over margins, with `margin` marked."""
+    """Draw the margin error of each method over margins, with `margin` marked."""
     figure = Figure(CURVE_INCHES, layout="constrained")
     axes = figure.add_subplot(
         xlabel="margin, levels of 0..255", ylabel="share of values off by the margin or more"
@@ -59,7 +59,7 @@ def margin_figure(
     axes.axvline(margin, color="gray", linewidth=1, label=f"margin {margin}")
     for name, values in errors.items():
         style = LINE_STYLES.get(name, "-")
-        axes.plot(margins, values, linestyle=style, label=ANSWERS.get(name, name))
+        axes.plot(margins, values, linestyle=style, label=METHODS.get(name, name))
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.3)
     axes.legend()

@@ -207,12 +207,16 @@ def recheck(
 def main() -> None:
     """Measure what is missing, or recheck; then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("raw", type=Path, help="data set to train on")
+    parser.add_argument("raw", type=Path, help="folder of the data set, such as data/raw/faces")
     parser.add_argument("results", type=Path, help="folder for runs.csv and ablation.md")
-    parser.add_argument("seeds", type=int, nargs="+", help="each model is trained with each")
-    parser.add_argument("--recheck", type=int, metavar="K", help="rerun K runs on the current code")
-    parser.add_argument("--recheck-seed", type=int, default=0, help="of the draw (%(default)s)")
-    parser.add_argument("--baseline", type=Path, help="CSV file with rows to compare with instead")
+    parser.add_argument("seeds", type=int, nargs="+", help="every model is trained with every seed")
+    parser.add_argument(
+        "--recheck", type=int, metavar="K", help="rerun K random runs; measure no new ones"
+    )
+    parser.add_argument(
+        "--recheck-seed", type=int, default=0, help="seed of that draw (%(default)s)"
+    )
+    parser.add_argument("--baseline", type=Path, help="CSV file to compare with, not RESULTS")
     args = parser.parse_args()
     models = named_models(MODELS_FILE)
     runs = plan(models, args.seeds)

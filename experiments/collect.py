@@ -24,7 +24,7 @@ from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
 
 
 def merge(before: Tables, held: Set[str], collected: Tables, runs: Sequence[Run]) -> Tables:
-    """The collected rows and the earlier ones that hold, in the order of the runs."""
+    """The collected rows and the earlier ones that are valid, in the order of the runs."""
     new, earlier = collected[RUNS_FILE], before[RUNS_FILE]
     kept = earlier[earlier["name"].isin(held - {*new["name"]})]
     if not new.empty:
@@ -72,7 +72,7 @@ def collect(data: str, results: Path, failed: Set[str]) -> None:
 def main() -> None:
     """Collect, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", help="data set, as data.name")
+    parser.add_argument("data", help="value of data.name")
     parser.add_argument("results", type=Path, help="folder for the CSV files, report and charts")
     args = parser.parse_args()
     drop_git_variables()

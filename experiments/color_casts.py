@@ -70,7 +70,9 @@ def main() -> None:
     """Print a table for each network."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("split", type=Path, help="prepared split")
-    parser.add_argument("models", type=Path, nargs="+", help="model files; named by the file")
+    parser.add_argument(
+        "models", type=Path, nargs="+", help="model files; a file's stem is its label"
+    )
     args = parser.parse_args()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
     split = open_split(args.split)

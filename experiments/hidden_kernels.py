@@ -86,7 +86,7 @@ def measure(commits: dict[str, str], gray: Tensor) -> Iterator[dict[str, object]
 def main() -> None:
     """Measure the networks of sweeps."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", help="data set, as data.name")
+    parser.add_argument("data", help="value of data.name")
     parser.add_argument("split", type=Path, help="prepared split of it, such as data/prepared/val")
     parser.add_argument("results", type=Path, help="folder of the results")
     parser.add_argument("sweeps", nargs="+", metavar="sweep", help="name in sweeps.yaml")

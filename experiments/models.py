@@ -1,9 +1,6 @@
-"""List the named models of models.yaml, or run one as a DVC experiment.
+"""List the named models of models.yaml, or run one as a DVC experiment."""
 
-python -m experiments.models
-python -m experiments.models NAME [OPTION OF dvc exp run ...]
-"""
-
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -36,18 +33,23 @@ def named_models(file: Path) -> dict[str, Changes]:
 
 def main() -> None:
     """List the models, or run one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", help="model to run; without it, all models are listed")
+    parser.add_argument(
+        "options", nargs=argparse.REMAINDER, metavar="...", help="options of dvc exp run"
+    )
+    args = parser.parse_args()
     models = named_models(MODELS_FILE)
-    if len(sys.argv) == 1:
-        print("Each model has its own changes of params.yaml and those of all models above it.")
+    if args.model is None:
+        print("Each model adds these changes to those of all models above it.")
         for name, changes in own_changes(MODELS_FILE).items():
             words = [f"{name}:", *(f"{key}={str(value).lower()}" for key, value in changes.items())]
             print(fill(" ".join(words), WIDTH, subsequent_indent="    "))
         return
-    name = sys.argv[1]
-    if name not in models:
-        raise InputError(f"{MODELS_FILE} has no model {name}; has {', '.join(models)}")
+    if args.model not in models:
+        raise InputError(f"{MODELS_FILE} has no model {args.model}; has {', '.join(models)}")
     drop_git_variables()
-    command = ["dvc", "exp", "run", *exp_run_options(models[name]), *sys.argv[2:]]
+    command = ["dvc", "exp", "run", *exp_run_options(models[args.model]), *args.options]
     print(*command, flush=True)
     sys.exit(subprocess.call(command))
 

@@ -1,4 +1,4 @@
-"""Draw two sets of predictions side by side, where the second is worst, median and best.
+"""Draw two sets of predictions for the images where the second is worst, median and best.
 
 Prints the margin error of each, and those of its channels. These are of 8-bit images, in which a
 value 11.5 levels off may be rounded to 12, so they are slightly higher than the metric.
@@ -38,7 +38,7 @@ def main() -> None:
     """Draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("split", type=Path, help="prepared split")
-    parser.add_argument("first", type=Path, help="predictions for it, .npy; named by the file")
+    parser.add_argument("first", type=Path, help="predictions for it, .npy; the stem is a label")
     parser.add_argument("second", type=Path, help="other predictions for it")
     parser.add_argument("figure", type=Path, help="PNG file to write")
     args = parser.parse_args()

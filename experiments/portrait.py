@@ -26,7 +26,9 @@ DPI = 200
 def main() -> None:
     """Draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", type=Path, nargs="+", help="model files; named by the file")
+    parser.add_argument(
+        "models", type=Path, nargs="+", help="model files; a file's stem is its label"
+    )
     parser.add_argument("figure", type=Path, help="PNG file to write")
     args = parser.parse_args()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin

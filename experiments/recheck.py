@@ -1,14 +1,14 @@
-"""Rerun some rows of the results on the current code; when all agree, let every row hold for it.
+"""Rerun some rows of the results on the current code; when all agree, every row becomes valid.
 
-Rows hold as long as code, params and data are those that they were measured with. After an edit
-that should change no result, such as a rename, this command draws rows with a seed, runs them as
-DVC experiments named recheck-NAME, and compares every metric, epoch and margin to the last digit.
+Rows are valid as long as code, params and data are those that they were measured with. After an
+edit that should change no result, such as a rename, this command draws rows with a seed, runs them
+as DVC experiments named recheck-NAME, and compares all metrics, epochs and margins, digit by digit.
 When all agree, the rows get the digest of the current code, and rechecks.csv a line that the report
 shows. Otherwise nothing is written, and the exit status is 1.
 
 Results are reproducible to the last digit on one kind of processor only. On another kind, give
---baseline a folder with the drawn rows as the rows' own code measures them there: with the same CSV
-files, collected in a clone of that commit.
+--baseline a folder with the same rows, measured there with the code that they belong to: with the
+same CSV files, collected in a clone of that commit.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
 
 
 def find_candidates(rows: pd.DataFrame, runs: Sequence[Run]) -> list[Run]:
-    """Runs whose row has their current params and data but other code; else those with any code."""
+    """Runs with a row of the current params and data; only those of other code, if any."""
     row_of = {str(row["name"]): row for _, row in rows.iterrows()}
     same_inputs = [
         run for run in runs if run.name in row_of and has_same_inputs(row_of[run.name], run)
@@ -65,7 +65,7 @@ def find_differences(name: str, expected: Tables, measured: Tables) -> Iterator[
 
 
 def rerun(runs: Sequence[Run], cluster: Cluster) -> Tables:
-    """Run again, under other names; the rows under the names of the runs."""
+    """Run again as recheck-NAME; return the rows under the original names."""
     renamed = {f"recheck-{run.name}": run for run in runs}
     reruns = [run._replace(name=name) for name, run in renamed.items()]
     project = committed_project(reruns, cluster.share)
@@ -86,11 +86,11 @@ def stamp(rows: pd.DataFrame, candidates: Sequence[Run]) -> pd.DataFrame:
 def main() -> None:
     """Draw, rerun, compare, stamp."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", help="data set, as data.name")
+    parser.add_argument("data", help="value of data.name")
     parser.add_argument("results", type=Path, help="folder of the results")
     parser.add_argument("--rows", type=int, required=True, help="how many rows to rerun")
-    parser.add_argument("--seed", type=int, required=True, help="of the draw")
-    parser.add_argument("--baseline", type=Path, help="folder with rows to compare with instead")
+    parser.add_argument("--seed", type=int, required=True, help="seed of the random draw")
+    parser.add_argument("--baseline", type=Path, help="folder of the rows to compare with")
     Cluster.add_options(parser)
     args = parser.parse_args()
     drop_git_variables()

@@ -76,7 +76,7 @@ def images_figure(title: str, predictions: np.ndarray, split: Split, count: int)
 def main() -> None:
     """Draw the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", help="data set, as data.name")
+    parser.add_argument("data", help="value of data.name")
     parser.add_argument("results", type=Path, help="folder of the results")
     parser.add_argument("figures", type=Path, help="folder to write to")
     parser.add_argument("--images", type=Path, metavar="SPLIT", help="prepared validation split")

@@ -3,6 +3,7 @@
 A table is found by its header, and replaced from there to its last line.
 """
 
+import argparse
 import json
 import re
 from collections.abc import Iterator
@@ -88,6 +89,7 @@ def documents() -> dict[Path, str]:
 
 def main() -> None:
     """Write the tables."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     for path, text in documents().items():
         write_text(path, text)
 

@@ -24,15 +24,15 @@ A network that predicts the colors of gray photographs: {network}.
 
 ## What it is for
 
-To study how networks colorize photographs, and how to measure it. It does not know the colors that
-anything had: its output is no evidence of the color of a thing, or of a person's skin, hair or
-eyes. Whoever shows such an image to others should say that a program colorized it.
+To study how networks colorize photographs, and how to measure it. It cannot know true colors: its
+output is not evidence of the color of a thing, or of a person's skin, hair or eyes. Whoever shows
+such an image to others should say that a program colorized it.
 
 ## Data
 
 `data/raw/{data}`: {train} photographs for training, {val} for model selection and evaluation,
-{test} test photographs, {skipped} skipped, each cropped to a square and
-resized to {size} x {size} pixels. {content}
+{test} test photographs, {skipped} skipped, each cropped to a square and resized to
+{size} x {size} pixels. {content}
 
 ## Recipe
 
@@ -45,14 +45,14 @@ validation split.
 
 ## Results
 
-On the validation split, which also selected the epoch: there is no held-out data here. One seed;
-`experiments/results/` has more.
+On the validation split, which also selected the epoch, so no result here is on held-out data. One
+seed; `experiments/results/` has more.
 
-| answer | {margin}-margin error |
+| method | {margin}-margin error |
 |---|---|
 | this network | {margin_error:.4f} |
 | gray copied | {gray:.4f} |
-| table, median color of each gray | {table_median:.4f} |
+| table, median color of each gray level | {table_median:.4f} |
 | table, most values within the margin | {table_mode:.4f} |
 
 Mean squared error on [-1, 1]: {mse:.4f}; PSNR {psnr:.2f} dB; SSIM {ssim:.4f}. {verdict}
@@ -60,9 +60,9 @@ Mean squared error on [-1, 1]: {mse:.4f}; PSNR {psnr:.2f} dB; SSIM {ssim:.4f}. {
 ## Limits
 
 - The margin error counts values that are {margin} levels off or more. It does not measure how far
-  off they are, nor whether colors are plausible, saturated or consistent within an object: a brown
-  that is right nowhere can have fewer errors than colors that a person would take for real.
-- Where one gray level had many colors, a network answers something between them.
+  off they are, nor whether colors are plausible, saturated or consistent within an object: a
+  uniform brown can have fewer errors than colors that a person would take for real.
+- {ambiguity}
 - It was trained on images of {size} x {size} pixels; larger photographs are reduced for it.
 - {bias}
 """
@@ -78,6 +78,13 @@ OF_OTHERS = (
     "People and things that are rare in the photographs are colorized like common ones: errors "
     "differ between groups, and were not measured for each.",
 )
+
+
+# Where one gray level had many colors, by whether the network classifies chroma.
+AMBIGUITY = {
+    False: "Where one gray level had many colors, it predicts a color between them.",
+    True: "Where one gray level had many colors, it chooses one, which can be wrong and saturated.",
+}
 
 
 def card(params: dict[str, Any], metrics: dict[str, Any]) -> str:
@@ -98,6 +105,7 @@ def card(params: dict[str, Any], metrics: dict[str, Any]) -> str:
         skipped=sum(prepared["skipped"].values()),
         size=params["prepare"]["image_size"],
         content=content,
+        ambiguity=AMBIGUITY[params["model"]["chroma_bins"] > 0],
         bias=bias,
         recipe="\n".join(
             f"| `{section}.{name}` | {str(value).lower()} |"

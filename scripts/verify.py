@@ -5,6 +5,7 @@ reused. The exit status is 0 when all outputs have the committed hashes, or when
 kind of processor and the metrics are within tolerance; else 1.
 """
 
+import argparse
 import json
 import os
 import re
@@ -33,6 +34,7 @@ NOT_COMPARED = ("epochs", "best_epoch")  # the last digit can decide where train
 
 def main() -> int:
     """Verify HEAD of the repository in the current folder."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     drop_git_variables()
     for difference in environment_differences(Path("constraints.txt")):
         print(f"environment: {difference}")

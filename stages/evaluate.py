@@ -32,7 +32,7 @@ class Evaluation:
     """The content of metrics/evaluate.json, and the margin curve."""
 
     metrics: dict[str, Any]
-    margin_curve: pd.DataFrame  # margin 0, 1, 2, ... and the error of each answer
+    margin_curve: pd.DataFrame  # margin 0, 1, 2, ... and the error of each method
 
 
 def evaluate(
@@ -54,7 +54,7 @@ def evaluate(
         "table_mode": mode_table(histogram, margin),
     }
     margins = [*range(params.largest_margin + 1), margin]
-    totals = {answer: ErrorTotals(margins) for answer in ("network", *tables)}
+    totals = {method: ErrorTotals(margins) for method in ("network", *tables)}
     picture_totals = PictureTotals(margin)
     gray, rgb = (
         torch.from_numpy(array).split(network.params.eval_batch_size)
@@ -67,12 +67,12 @@ def evaluate(
             predictions.append(images)
             picture_totals.add(images, target.numpy())
             totals["network"].add(prediction.cpu(), target)
-            for answer, table in tables.items():
-                totals[answer].add(torch.from_numpy(table[levels.numpy()]), target)
+            for method, table in tables.items():
+                totals[method].add(torch.from_numpy(table[levels.numpy()]), target)
             progress.update(len(target))
 
-    curves = {answer: total.margin_errors for answer, total in totals.items()}
-    margin_errors = {answer: curve.pop() for answer, curve in curves.items()}
+    curves = {method: total.margin_errors for method, total in totals.items()}
+    margin_errors = {method: curve.pop() for method, curve in curves.items()}
     best_table = min(margin_errors["table_median"], margin_errors["table_mode"])
     metrics = {
         "margin_error": margin_errors["network"],
@@ -82,7 +82,7 @@ def evaluate(
         "psnr": picture_totals.psnr,
         "ssim": picture_totals.ssim,
         "gain_over_table": best_table - margin_errors["network"],
-        **{answer: {"margin_error": margin_errors[answer]} for answer in tables},
+        **{method: {"margin_error": margin_errors[method]} for method in tables},
     }
     return Evaluation(metrics, pd.DataFrame(curves).rename_axis("margin").reset_index())
 
@@ -98,7 +98,7 @@ def summarize(evaluation: Evaluation, margin: int) -> str:
 def main() -> None:
     """Measure the network."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("train", type=Path, help="prepared training split, for the tables")
+    parser.add_argument("train", type=Path, help="prepared training split, for the table baselines")
     parser.add_argument("val", type=Path, help="prepared validation split")
     parser.add_argument("model", type=Path, help="model file")
     parser.add_argument("predictions", type=Path, help=".npy file to write, uint8 (N, H, W, 3)")

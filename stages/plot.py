@@ -41,13 +41,13 @@ def curve_figures(
     margin_label = f"share of values off by {margin} levels or more"
     curves = margin_curve.set_index("margin")
     margins = curves.index.astype(int).tolist()
-    answers = {str(name): errors.tolist() for name, errors in curves.items()}
+    methods = {str(name): errors.tolist() for name, errors in curves.items()}
     return {
         "training_mse": history_figure(epochs, train, MSE_LABEL, best_epoch),
         "validation_mse": history_figure(epochs, val, MSE_LABEL, best_epoch),
         "both_mse": history_figure(epochs, train | val, MSE_LABEL, best_epoch),
         "margin_error": history_figure(epochs, margin_error, margin_label, best_epoch),
-        "margin_curve": margin_figure(margins, answers, margin),
+        "margin_curve": margin_figure(margins, methods, margin),
     }
 
 
@@ -98,7 +98,9 @@ def main() -> None:
     parser.add_argument("val", type=Path, help="prepared validation split")
     parser.add_argument("val_predictions", type=Path, help=".npy file, of the validation split")
     parser.add_argument("test", type=Path, help="prepared test split")
-    parser.add_argument("test_predictions", type=Path, help=".npy file, of some test photographs")
+    parser.add_argument(
+        "test_predictions", type=Path, help=".npy file, of the chosen test photographs"
+    )
     parser.add_argument("test_names", type=Path, help="text file, the names of these photographs")
     parser.add_argument("train_metrics", type=Path, help="JSON file, for the chosen epoch")
     parser.add_argument("history", type=Path, help="CSV file, a row per epoch")

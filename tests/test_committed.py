@@ -83,14 +83,14 @@ def test_metrics_and_series_are_those_that_the_lock_names(stage):
 
 def test_the_readme_shows_the_metrics_that_were_measured():
     measured = json.loads((REPOSITORY / "metrics/evaluate.json").read_text())
-    answers = {
+    methods = {
         "the default network": measured["margin_error"],
         "gray copied": measured["gray"]["margin_error"],
         "table, median": measured["table_median"]["margin_error"],
         "table, most values within the margin": measured["table_mode"]["margin_error"],
     }
-    for answer, error in answers.items():
-        assert f"| {answer} | {error:.4f} |" in README
+    for method, error in methods.items():
+        assert f"| {method} | {error:.4f} |" in README
     small = json.loads((REPOSITORY / "experiments/results/sample/ours_small.json").read_text())
     assert f"| the network `ours_small` | **{small['margin_error']:.4f}** |" in README
 

@@ -210,12 +210,12 @@ def test_a_change_of_the_figures_does_not_train_again(run):
 
 
 @pytest.mark.usefixtures("built")
-def test_the_curves_of_dvc_have_a_color_for_each_answer_and_whole_epochs(run):
+def test_the_curves_of_dvc_have_a_color_for_each_method_and_whole_epochs(run):
     plots = json.loads(run("dvc", "plots", "show", "--json").stdout)["data"]
     specs = {name: as_spec(plots[name][0]["content"]) for name in plots if "/" not in name}
     assert set(specs) == {"mean_squared_error", "margin_error", "margin_curve"}
-    answers = specs.pop("margin_curve")
-    colors = {point[answers["encoding"]["color"]["field"]] for point in answers["data"]["values"]}
+    methods = specs.pop("margin_curve")
+    colors = {point[methods["encoding"]["color"]["field"]] for point in methods["data"]["values"]}
     assert colors == {"network", "gray", "table_median", "table_mode"}
     for spec in specs.values():
         axis = spec["encoding"]["x"]["axis"]

@@ -7,7 +7,7 @@ from colorizer.data.splits import Split
 GRAY_LEVELS = 256
 CHUNK_SIZE = 64  # photographs: 64 of 80x80 take 3 MB of indices
 
-# A table is float32 (256, 3): the rgb, in levels, that it answers for each gray level.
+# A table is float32 (256, 3): the rgb, in levels, that it gives for each gray level.
 # A histogram is int64 (256, 3, 256): for each gray level and channel, how many training pixels have
 # each value.
 

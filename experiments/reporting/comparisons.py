@@ -24,7 +24,8 @@ def paired_differences(questions: pd.DataFrame, results: Results) -> pd.DataFram
     """How the margin errors of network and reference differ, a row for each seed that both have.
 
     The difference is NaN for a seed with which one of the two failed. The last question compares
-    every network of several seeds, grids apart, with the better table of one color per gray level.
+    each network with several seeds, outside the grid, with the better table of one color per gray
+    level.
     """
     rows = results.rows.drop_duplicates(["recipe", "seed"])
     error = rows["margin_error"].where(rows["failure"] == "")
@@ -54,7 +55,7 @@ def _against_table(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def answers(differences: pd.DataFrame, results: Results, published: pd.Series) -> pd.DataFrame:
-    """What was seen of each question and change: `mean_intervals`, and a verdict in one word.
+    """Mean, interval and verdict for each question and change, by `mean_intervals`.
 
     `published` are the report's margin errors, by recipe; column `published` has the differences of
     these, and `failures` how many runs of the network failed.

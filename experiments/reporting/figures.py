@@ -37,7 +37,7 @@ CHARTS = {
 
 
 def figures(runs: Sequence[Run], results: Results, tables: Tables) -> dict[str, Figure]:
-    """The charts that the rows suffice for, by the names of CHARTS."""
+    """The charts that the results have data for, by the names of CHARTS."""
     labels: dict[str, dict[str, str]] = {
         "seeds": {run.name: run.point.replace("_", " ") for run in runs if run.sweep == "seeds"},
         "grid": {
@@ -227,7 +227,7 @@ def learning_figure(history: pd.DataFrame, rows: pd.DataFrame) -> Figure:
 
 
 def margins_figure(curves: pd.DataFrame) -> Figure:
-    """Draw margin curves minus that with the lowest error at MARGIN: they look alike as they are.
+    """Draw margin curves relative to the best one at MARGIN, so that differences are visible.
 
     `curves` has a column of shares for each label, and margins as its index.
     """

@@ -26,7 +26,7 @@ def read_published() -> pd.DataFrame:
 
 
 def published_rows(results: Results, published: pd.DataFrame) -> Iterator[list[str]]:
-    """For each published network what was seen here, as a row of a table with COLUMNS."""
+    """A row of a table with COLUMNS for each published network: its values and ours."""
     for _, figures in published.iterrows():
         rows, error = results.of_network(figures["network"]), float(figures["margin_error"])
         if rows.empty:

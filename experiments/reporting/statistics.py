@@ -17,9 +17,10 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Results:
-    """Rows of sweeps, with numbers; `recipes` are the params, apart from seeds, of each network.
+    """Rows of sweeps with numeric columns, and the recipe of each network, SWEEP/POINT.
 
-    A network is SWEEP/POINT. Several networks can have one recipe: their rows are of one another.
+    A recipe is the digest of a network's params without its seed. Networks with the same recipe
+    share their rows.
     """
 
     rows: pd.DataFrame
@@ -82,7 +83,7 @@ def mean_and_std(values: pd.Series, digits: int) -> str:
 
 
 def means(rows: pd.DataFrame, by: str, digits: Mapping[str, int]) -> pd.DataFrame:
-    """`mean_and_std` of the columns that `digits` has, for each group in order of appearance."""
+    """`mean_and_std`, for each group, of each column of `digits`, which has the decimals."""
     groups = rows.groupby(by, sort=False)
     return pd.DataFrame(
         {name: groups[name].agg(mean_and_std, some) for name, some in digits.items()}

@@ -1,4 +1,4 @@
-"""The code, params and data that a result depends on, and so which results still hold.
+"""Digests of code, params and data, which decide whether a row of the results is valid.
 
 The digest of code is that of its syntax tree, without comments, docstrings and formatting.
 """
@@ -92,7 +92,7 @@ def code_digest() -> str:
 
 @cache  # the same files are read for each of a hundred rows
 def source_digest(source: str) -> str:
-    """Digest of what a Python source means, the same for all versions of Python."""
+    """Digest of the syntax tree of a Python source, the same for all versions of Python."""
     return _digest(_meaning(ast.parse(source)))
 
 
@@ -129,7 +129,7 @@ def has_same_inputs(row: pd.Series, run: Run) -> bool:
 
 
 def holding(results: Path, runs: Sequence[Run]) -> set[str]:
-    """Names of the runs with a row in `results` that holds."""
+    """Names of the runs that have a valid row in `results`."""
     run_of = {run.name: run for run in runs}
     rows = read_table(results / RUNS_FILE, COLUMNS[RUNS_FILE])
     rows = rows[rows["name"].isin(run_of)]

@@ -57,7 +57,7 @@ class Cluster(NamedTuple):
     def add_options(parser: argparse.ArgumentParser) -> None:
         """Add the options that say where runs are run."""
         place = parser.add_mutually_exclusive_group(required=True)
-        place.add_argument("--jobs", type=int, help="runs side by side on this machine")
+        place.add_argument("--jobs", type=int, help="number of concurrent runs on this machine")
         place.add_argument(
             "--scheduler",
             metavar="ADDRESS",

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 EVENTS = "sweep"  # Dask's topic for lines of text to the user who started the sweep
 # Seconds to wait before each new attempt to publish a finished run: some 8 minutes in all.
 PUBLISH_AGAIN_AFTER = tuple(2**power for power in range(9))
+SCHEDULER_VARIABLE = "DASK_SCHEDULER_ADDRESS"  # of Dask and of the stage prepare
 PROCESSOR = (
     "from colorizer.device import available_device, processor_name;"
     "print(processor_name(available_device()))"
@@ -192,8 +193,12 @@ def _output(place: Path, *words: str) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """Stages find Python and dvc of this worker's environment."""
-    return os.environ | {
+    """Stages find Python and dvc of this worker's environment, and leave its scheduler alone.
+
+    Else prepare would wait for workers of the scheduler while runs, such as its own, keep them all.
+    """
+    variables = {key: value for key, value in os.environ.items() if key != SCHEDULER_VARIABLE}
+    return variables | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "GIT_TERMINAL_PROMPT": "0",
     }

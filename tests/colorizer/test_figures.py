@@ -70,14 +70,14 @@ def test_the_error_map_shows_the_worst_channel():
     np.testing.assert_array_equal(draw("errors").axes[4].images[0].get_array(), worst)
 
 
-def test_each_answer_of_the_margin_curve_has_its_own_words_color_and_line():
+def test_each_method_of_the_margin_curve_has_its_own_words_color_and_line():
     names = ("network", "gray", "table_median", "table_mode")
     axes = margin_figure([0, 1], {name: [1.0, 0.5] for name in names}, 12).axes[0]
     curves = [line for line in axes.lines if line.get_label() != "margin 12"]
     assert [line.get_label() for line in curves] == [
         "network",
         "gray copied",
-        "table, median color of each gray",
+        "table, median color of each gray level",
         "table, most values within the margin",
     ]
     assert len({line.get_color() for line in curves}) == 4

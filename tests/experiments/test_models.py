@@ -109,7 +109,7 @@ def test_without_a_name_all_models_are_listed_with_their_own_changes(call):
     done = call()
     assert done.returncode == 0
     head, *lines = done.stdout.splitlines()
-    assert "and those of all models above it" in head
+    assert "those of all models above it" in head
     assert all(len(line) <= 80 for line in lines)
     listed = dict(line.split(": ") for line in "\n".join(lines).replace("\n    ", " ").splitlines())
     assert list(listed) == list(MODELS)

@@ -105,6 +105,7 @@ def project(tmp_path, monkeypatch) -> Path:
     folder = tmp_path / "work" / "colors"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["verify"])
     (folder / "constraints.txt").write_text("")
     (folder / "in.txt").write_text("1")
     stage = {"cmd": "cp in.txt out.txt", "deps": ["in.txt"], "outs": ["out.txt"]}

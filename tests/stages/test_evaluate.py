@@ -71,7 +71,7 @@ def test_flip_tta_is_measured(evaluate, params):
     assert measured["margin_error"] != metrics(METRICS)["val_margin_error"]
 
 
-def test_trivial_answers_are_measured_beside_the_network(evaluate, capsys):
+def test_baselines_are_measured_beside_the_network(evaluate, capsys):
     measured = evaluate()
     val = open_split(Path(VAL))
     histogram = histogram_by_gray(open_split(Path(TRAIN)))
@@ -80,9 +80,9 @@ def test_trivial_answers_are_measured_beside_the_network(evaluate, capsys):
         "table_median": median_table(histogram),
         "table_mode": mode_table(histogram, 12),
     }
-    for answer, table in tables.items():
+    for method, table in tables.items():
         off = np.abs(table[val.gray] - val.rgb) >= 12
-        assert measured[answer]["margin_error"] == pytest.approx(off.mean(), abs=1e-6)
+        assert measured[method]["margin_error"] == pytest.approx(off.mean(), abs=1e-6)
     best = min(measured[table]["margin_error"] for table in ("table_median", "table_mode"))
     gain = best - measured["margin_error"]
     assert measured["gain_over_table"] == pytest.approx(gain, abs=2e-6)
@@ -95,9 +95,9 @@ def test_the_margin_curve_agrees_with_the_metrics(evaluate):
     measured, curve = evaluate(), series(CURVE)
     assert [row["margin"] for row in curve] == list(range(41))
     assert curve[12]["network"] == pytest.approx(measured["margin_error"], rel=1e-5)
-    for answer in ("gray", "table_median", "table_mode"):
-        assert curve[12][answer] == pytest.approx(measured[answer]["margin_error"], abs=1e-6)
-    assert all(curve[0][answer] == 1 for answer in ("network", "gray", "table_median"))
+    for method in ("gray", "table_median", "table_mode"):
+        assert curve[12][method] == pytest.approx(measured[method]["margin_error"], abs=1e-6)
+    assert all(curve[0][method] == 1 for method in ("network", "gray", "table_median"))
 
 
 def test_the_margin_curve_may_end_before_the_margin(evaluate, params):
