@@ -28,6 +28,7 @@ from colorizer.data.photos import find_photos
 from colorizer.device import available_device, processor_name
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import read_yaml, write_yaml
+from colorizer.git_variables import drop_git_variables
 from colorizer.metrics.series import read_series
 from colorizer.params import PARAMS_FILE
 from experiments.models import MODELS_FILE, named_models
@@ -79,6 +80,11 @@ def plan(models: Mapping[str, Changes], seeds: Sequence[int]) -> list[pd.DataFra
         for seed in seeds
         for model in names
     ]
+
+
+def is_planned(rows: pd.DataFrame, runs: Sequence[pd.DataFrame]) -> pd.Series:
+    """Whether each row is of one of the runs, with the params that it has now."""
+    return rows[KEYS].apply(tuple, axis=1).isin(pd.concat(runs)[KEYS].apply(tuple, axis=1))
 
 
 def has_rows(run: pd.DataFrame, rows: pd.DataFrame) -> bool:
@@ -176,7 +182,7 @@ def recheck(
     runs: Sequence[pd.DataFrame],
     rows: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Measure drawn runs again, record it, and return the rows as those of the current code.
+    """Measure drawn runs again, record it, and return the rows, those of `runs` with this code.
 
     Raises InputError when a value differs.
     """
@@ -201,7 +207,7 @@ def recheck(
     compared_with = BASELINE if args.baseline else ROWS
     counts = len(drawn), len(candidates)
     record(args.results, RUNS_FILE, args.recheck_seed, *counts, compared_with)
-    return rows.merge(pd.concat(candidates)[KEYS]).assign(code=code_digest())
+    return rows.assign(code=rows["code"].mask(is_planned(rows, candidates), code_digest()))
 
 
 def main() -> None:
@@ -218,22 +224,28 @@ def main() -> None:
     )
     parser.add_argument("--baseline", type=Path, help="CSV file to compare with, not RESULTS")
     args = parser.parse_args()
+    drop_git_variables()
     models = named_models(MODELS_FILE)
-    runs = plan(models, args.seeds)
     args.results.mkdir(parents=True, exist_ok=True)
     file = args.results / RUNS_FILE
     rows = read_table(file, COLUMNS)
-    if args.recheck:
-        rows = recheck(args, models, runs, rows)
+    runs = plan(models, sorted({*args.seeds, *rows["seed"].astype(int)}))  # with earlier seeds
+
+    def write(rows: pd.DataFrame) -> None:
+        valid = rows[(rows["code"] == code_digest()) & is_planned(rows, runs)]
         write_table(file, rows)
-    else:
-        rows = rows[rows["code"] == code_digest()].merge(pd.concat(runs)[KEYS])
-        for new_rows in measure_missing(args.raw, models, runs, rows):
-            rows = pd.concat([rows, new_rows])
-            write_table(file, rows)
-            write_tables(args.results, args.raw.name, rows, models)
-    write_tables(args.results, args.raw.name, rows, models)
-    print(f"{file}: {len(rows)} rows of {len(runs)} runs")
+        write_tables(args.results, args.raw.name, valid, models)
+        print(f"{file}: {len(valid)} of {len(rows)} rows are valid")
+
+    if args.recheck:
+        write(recheck(args, models, runs, rows))
+        return
+    valid = rows[rows["code"] == code_digest()]
+    for new_rows in measure_missing(args.raw, models, plan(models, args.seeds), valid):
+        # Rows of earlier code or params stay until they are measured again.
+        rows = pd.concat([rows, new_rows]).drop_duplicates(KEYS[:3], keep="last")
+        write(rows)
+    write(rows)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 runs_of_sweeps.csv has a row for each run, histories.csv for each of its epochs, margin_curves.csv
 for each margin; report.md and its charts are made from them. Earlier rows stay as long as the code,
 params and data that they were measured with are the current ones, so that they outlive DVC's
-experiments.
+experiments. Others are not in the report, and are removed with --discard only.
 """
 
 import argparse
@@ -19,29 +19,33 @@ from experiments.reporting.report import REPORT_FILE, write_report
 from experiments.runs.commands import command
 from experiments.runs.experiments import finished_experiments, last_change, rows_of_run
 from experiments.runs.identity import holding, holds, require_committed, source_files
-from experiments.runs.results import COLUMNS, RUNS_FILE, Tables, read_tables, write_tables
+from experiments.runs.results import (
+    COLUMNS,
+    RUNS_FILE,
+    Tables,
+    read_tables,
+    write_tables,
+)
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
 
 
-def merge(before: Tables, held: Set[str], collected: Tables, runs: Sequence[Run]) -> Tables:
-    """The collected rows and the earlier ones that are valid, in the order of the runs."""
-    new, earlier = collected[RUNS_FILE], before[RUNS_FILE]
-    kept = earlier[earlier["name"].isin(held - {*new["name"]})]
-    if not new.empty:
-        kept = kept[kept["data"].isin(new["data"])]
+def merge(before: Tables, collected: Tables, runs: Sequence[Run]) -> Tables:
+    """The collected rows and those of other runs from before, in the order of the runs."""
     order = {run.name: number for number, run in enumerate(runs)}
+    collected_names = collected[RUNS_FILE]["name"]
     return {
         file: pd.concat(
-            [before[file][before[file]["name"].isin(kept["name"])], collected[file]]
+            [before[file][~before[file]["name"].isin(collected_names)], collected[file]]
         ).sort_values("name", key=lambda names: names.map(order), kind="stable", ignore_index=True)
         for file in COLUMNS
     }
 
 
-def collect(data: str, results: Path, failed: Set[str]) -> None:
+def collect(data: str, results: Path, failed: Set[str], discard: bool) -> None:
     """Collect the runs on a data set into a folder, and write the report there.
 
-    The report lists the names in `failed`.
+    The report has the rows that are valid. The other ones stay in the files, for a recheck, unless
+    `discard` removes them. The report lists the names in `failed`.
     """
     require_committed(source_files())  # or rows would seem to be of other code or params
     runs = read_sweeps(SWEEPS_FILE, data)
@@ -57,15 +61,27 @@ def collect(data: str, results: Path, failed: Set[str]) -> None:
         else:
             others.append(run.name)
     collected = {file: pd.concat([part[file] for part in parts]) for file in COLUMNS}
-    tables = merge(read_tables(results), holding(results, runs), collected, runs)
-    write_tables(results, tables)
-    write_report(results, data, runs, tables, {*failed} - experiments.keys())
-    count, new = len(tables[RUNS_FILE]), len(collected[RUNS_FILE])
-    print(f"{results / REPORT_FILE}: {count} of {len(runs)} runs, {new} collected now")
+    tables = merge(read_tables(results), collected, runs)
+    rows, new = tables[RUNS_FILE], collected[RUNS_FILE]
+    is_new = rows["name"].isin(new["name"])
+    is_valid = is_new | rows["name"].isin(holding(results, runs))
+    if not new.empty:  # data that DVC does not track here is known by its new rows only
+        is_valid &= rows["data"].isin(new["data"])
+    names = rows.loc[is_valid, "name"]
+    valid = {file: table[table["name"].isin(names)] for file, table in tables.items()}
+    write_tables(results, valid if discard else tables)
+    write_report(results, data, runs, valid, {*failed} - experiments.keys())
+    print(f"{results / REPORT_FILE}: {len(names)} of {len(runs)} runs, {len(new)} collected now")
     if others:
         print(
             f"left out, since they have other code, params or data: {', '.join(others)} "
             "(dvc exp remove NAME, to have them run again)"
+        )
+    if len(names) < len(rows) and not discard:
+        print(
+            f"{len(rows) - len(names)} rows of {results / RUNS_FILE} are of other code, params or "
+            "data and not in the report: python -m experiments.recheck can make those of other "
+            "code valid, python -m experiments.collect --discard removes all of them"
         )
 
 
@@ -74,9 +90,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="value of data.name")
     parser.add_argument("results", type=Path, help="folder for the CSV files, report and charts")
+    parser.add_argument("--discard", action="store_true", help="remove rows that are not valid")
     args = parser.parse_args()
     drop_git_variables()
-    collect(args.data, args.results, set())
+    collect(args.data, args.results, set(), args.discard)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from colorizer.inference.prediction import predict
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.model_file import load_network
 from experiments.reporting.hidden_kernels import COLUMNS, HIDDEN_KERNELS_FILE
-from experiments.runs.experiments import commits_of_runs, get_output
+from experiments.runs.experiments import commits_of_runs, evaluation_of, get_output
 from experiments.runs.results import read_table, write_table
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweep
 
@@ -80,7 +80,12 @@ def measure(commits: dict[str, str], gray: Tensor) -> Iterator[dict[str, object]
             network = load_network(get_output(commit, str(MODEL_FILE), Path(folder)))
             if network.params.network == "plain":
                 shares, saturated = active_shares(network, gray)
-                yield {"name": name, **count_kernels(shares), "saturated": round(saturated, 6)}
+                yield {
+                    "name": name,
+                    "margin_error": str(evaluation_of(commit)["margin_error"]),
+                    **count_kernels(shares),
+                    "saturated": round(saturated, 6),
+                }
 
 
 def main() -> None:
@@ -100,7 +105,7 @@ def main() -> None:
         )
     configure_torch(THREADS)
     gray = torch.from_numpy(open_split(args.split).gray[:])
-    rows = pd.DataFrame(measure(commits, gray))
+    rows = pd.DataFrame(measure(commits, gray), columns=[*COLUMNS])
     file = args.results / HIDDEN_KERNELS_FILE
     earlier = read_table(file, COLUMNS)
     write_table(file, pd.concat([earlier[~earlier["name"].isin(rows["name"])], rows]))

@@ -42,6 +42,8 @@ def main() -> None:
     parser.add_argument("second", type=Path, help="other predictions for it")
     parser.add_argument("figure", type=Path, help="PNG file to write")
     args = parser.parse_args()
+    if args.first.stem == args.second.stem:
+        parser.error(f"both predictions are named {args.first.stem}; should differ, as labels")
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
     split = open_split(args.split)
     shape = split.rgb.shape

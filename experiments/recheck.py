@@ -69,7 +69,8 @@ def rerun(runs: Sequence[Run], cluster: Cluster) -> Tables:
     renamed = {f"recheck-{run.name}": run for run in runs}
     reruns = [run._replace(name=name) for name, run in renamed.items()]
     project = committed_project(reruns, cluster.share)
-    failed = run_missing(project, reruns, set(), cluster)
+    # What ran before with the same code is in DVC's run cache.
+    failed = run_missing(project, reruns, set(), cluster, ("--force",))
     if failed:
         raise InputError(f"failed twice: {', '.join(sorted(failed))}")
     revisions = finished_experiments(project.commit)
@@ -111,7 +112,7 @@ def main() -> None:
     write_tables(args.results, tables | {RUNS_FILE: stamp(tables[RUNS_FILE], candidates)})
     compared_with = BASELINE if args.baseline else ROWS
     record(args.results, RUNS_FILE, args.seed, len(drawn), len(candidates), compared_with)
-    collect(args.data, args.results, set())
+    collect(args.data, args.results, set(), discard=False)
     print(f"{len(drawn)} of {len(candidates)} rows rerun, identical: all hold for this code")
 
 

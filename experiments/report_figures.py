@@ -22,6 +22,7 @@ from colorizer.data.arrays import open_predictions
 from colorizer.data.splits import Split, open_split
 from colorizer.errors import InputError, one_line_errors
 from colorizer.figures import CURVE_INCHES, image_figure, write_png
+from colorizer.git_variables import drop_git_variables
 from experiments.reporting.figures import draw_runs, set_error_limits
 from experiments.reporting.published import read_published
 from experiments.reporting.statistics import Results, failures, trained, with_numbers
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("figures", type=Path, help="folder to write to")
     parser.add_argument("--images", type=Path, metavar="SPLIT", help="prepared validation split")
     args = parser.parse_args()
+    drop_git_variables()
     matplotlib.rcdefaults()  # figures should not depend on the user's settings
     tables = read_tables(args.results)
     results = Results.of(tables[RUNS_FILE], read_sweeps(SWEEPS_FILE, args.data))

@@ -37,7 +37,7 @@ def main() -> None:
     runs = [run for name in args.sweeps for run in read_sweep(SWEEPS_FILE, name, args.data)]
     start = time.monotonic()
     project = committed_project(runs, cluster.share)
-    failed = run_missing(project, runs, holding(args.results, runs), cluster)
+    failed = run_missing(project, runs, holding(args.results, runs), cluster, ())
     minutes = (time.monotonic() - start) / 60
     print(f"{len(runs) - len(failed)} of {len(runs)} runs are here, after {minutes:.0f} min")
     log = args.results / FAILED_FILE
@@ -47,7 +47,7 @@ def main() -> None:
         write_text(log, "\n".join(f"{name}\n{output}" for name, (_, output) in failed.items()))
     try:
         require_head(project.commit)
-        collect(args.data, args.results, failed.keys())
+        collect(args.data, args.results, failed.keys(), discard=False)
     except InputError as error:
         print(
             f"not collected: {error}; to collect later: git switch --detach {project.commit[:7]}, "

@@ -178,7 +178,7 @@ class Trainer:
         seeds = np.random.SeedSequence([self._params.seed, len(self.history), rank()])
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
         order = torch.randperm(len(self._training_rgb), generator=self._generator)
-        batches = order.to(self._training_rgb.device).split(self._params.batch_size)
+        batches = order.split(self._params.batch_size)
         errors = [epoch.val_margin_error for epoch in self.history]
         squared_error = torch.zeros((), dtype=torch.float64, device=_device(self._network))
         first_step = len(self.history) * len(batches)
@@ -236,7 +236,7 @@ class Trainer:
         """
         network, params = self._network, self._params
         seen, rgb = (
-            images.index_select(0, shard(batch)).to(_device(network))
+            images.index_select(0, shard(batch).to(images.device)).to(_device(network))
             for images in (self._training_input, self._training_rgb)
         )
         if params.horizontal_flip or params.max_shift:

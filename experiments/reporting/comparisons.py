@@ -31,7 +31,9 @@ def paired_differences(questions: pd.DataFrame, results: Results) -> pd.DataFram
     error = rows["margin_error"].where(rows["failure"] == "")
     errors = rows.assign(error=error)[["recipe", "seed", "error"]]
     of_reference = errors.set_index(["recipe", "seed"])["error"].rename("error_of_reference")
-    recipes = {f"{name}_recipe": questions[name].map(results.recipes) for name in questions[2:]}
+    recipes = {
+        f"{name}_recipe": questions[name].map(results.recipes) for name in ("network", "reference")
+    }
     pairs = (
         questions.assign(**recipes)
         .rename(columns={"network_recipe": "recipe"})

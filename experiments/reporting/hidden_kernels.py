@@ -11,15 +11,19 @@ from experiments.runs.results import read_table
 
 HIDDEN_KERNELS_FILE = "hidden_kernels.csv"
 KINDS = ("bending", "always_on", "dead", "dead_layers")
-COLUMNS = ("name", *KINDS, "saturated")
+# The margin error, digit by digit, tells whether a row of the results is of the same network.
+KEYS = ["name", "margin_error"]
+COLUMNS = (*KEYS, *KINDS, "saturated")
 COLUMNS_OF_RUNS = ("seeds", "margin error", "saturated")
 
 
 def hidden_kernel_tables(folder: Path, results: Results) -> Iterator[str]:
     """Networks grouped by what their hidden kernels do, with the range of their margin errors."""
     measured = read_table(folder / HIDDEN_KERNELS_FILE, COLUMNS)
-    counts = measured.astype(dict.fromkeys(KINDS, int) | {"saturated": float})
-    rows = results.rows.drop_duplicates(["recipe", "seed"]).merge(counts, on="name")
+    counts = measured.astype(
+        dict.fromkeys(KINDS, int) | {"saturated": float, "margin_error": float}
+    )
+    rows = results.rows.drop_duplicates(["recipe", "seed"]).merge(counts, on=KEYS)
     # A network is named by the first of the sweeps that have its recipe.
     rows = rows.assign(network=rows.groupby("recipe")["network"].transform("first"))
     if rows.empty:

@@ -53,7 +53,10 @@ def commits_of_runs(runs: Sequence[Run]) -> dict[str, str]:
     for run in runs:
         params = params_digest(run.changes)
         for commit in commits.get(run.name, []):
-            identity = of_lock(_lock_of(commit), commit)
+            try:
+                identity = of_lock(_lock_of(commit), commit)
+            except (KeyError, ValueError):  # of a pipeline with other stages or sections
+                continue
             if (identity.code, identity.params) == (code, params):
                 found[run.name] = commit
     return found
@@ -80,10 +83,15 @@ def last_change(commit: str) -> str:
     ).strip()
 
 
+def evaluation_of(revision: str) -> Any:
+    """What an experiment's commit has in metrics/evaluate.json."""
+    return json.loads(_read(revision, "metrics/evaluate.json"))
+
+
 def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
     """The rows of a run, from the commit of its experiment; `commit` is what the run is of."""
     train = json.loads(_read(revision, "metrics/train.json"))
-    evaluation = json.loads(_read(revision, "metrics/evaluate.json"))
+    evaluation = evaluation_of(revision)
     lock = _lock_of(revision)
     history = _series(run, revision, "plots/history.csv", HISTORIES_FILE)
     finished, _, message = (

@@ -79,6 +79,7 @@ class Cluster(NamedTuple):
     @contextmanager
     def connect(self) -> Iterator[Client]:
         """A client of the cluster; starts a cluster of this machine when there is no scheduler."""
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it raises them, too
         # A worker elsewhere does not have that module.
         cloudpickle.register_pickle_by_value(worker)
         if self.scheduler is None:
@@ -137,11 +138,16 @@ def committed_project(runs: Sequence[Run], share: str | None) -> Project:
 
 
 def run_missing(
-    project: Project, runs: Sequence[Run], held: Set[str], cluster: Cluster
+    project: Project,
+    runs: Sequence[Run],
+    held: Set[str],
+    cluster: Cluster,
+    options: tuple[str, ...],
 ) -> dict[str, tuple[str, str]]:
     """Run what is neither in `held` nor finished, with a progress bar.
 
-    Returns, for each run that failed twice, why, and the output of what failed.
+    `options` are for `dvc exp run`, beside the params of a run. Returns, for each run that failed
+    twice, why, and the output of what failed.
     """
     names = {run.name for run in runs}
     if cluster.share:
@@ -153,13 +159,17 @@ def run_missing(
     missing = [run for run in runs if run.name not in done]
     if not missing:
         return {}
-    tasks = [Task(project, run.name, exp_run_options(run.changes), TARGET) for run in missing]
+    tasks = [
+        Task(project, run.name, (*options, *exp_run_options(run.changes)), TARGET)
+        for run in missing
+    ]
     with (
         cluster.connect() as client,
         tqdm(total=len(runs), initial=len(done), desc="runs", unit="run") as progress,
     ):
         threads = sum(client.nthreads().values())
-        _tell(f"{threads} runs side by side; dashboard: {client.dashboard_link}")
+        side_by_side = f"{threads} runs side by side" if threads else "waiting for a first worker"
+        _tell(f"{side_by_side}; dashboard: {client.dashboard_link}")
         failed = {}
         for name, error in _results(client, tasks, cluster.resources):
             if error:
@@ -202,6 +212,11 @@ def _results(
             for key, task in zip(names, tasks, strict=True)
         ]
         for future in as_completed(futures):
+            if future.status in {"cancelled", "lost"}:
+                raise InputError(
+                    "the scheduler ended or cannot be reached; start the sweep again when there is "
+                    "one: runs that are finished are not run again"
+                )
             yield names[future.key], future.exception()
     finally:
         for topic in (EVENTS, "all"):

@@ -51,7 +51,7 @@ class Task(NamedTuple):
 
     project: Project
     name: str
-    params: tuple[str, ...]  # options of `dvc exp run`
+    options: tuple[str, ...]  # of `dvc exp run`
     target: str  # stage, which runs with those that it needs
 
 
@@ -73,7 +73,7 @@ def run_experiment(task: Task) -> None:
             words = ("exp", "run", "--name", task.name, "--message", message)
             pull = () if task.project.cache else ("--pull",)
             log = clone / ".git" / "sweep.log"
-            _run_pipeline(place, log, (*words, *pull, *task.params, task.target))
+            _run_pipeline(place, log, (*words, *pull, *task.options, task.target))
             if not _exists_at(".", task, place):
                 raise RuntimeError("dvc exp run succeeded, but left no experiment")
         _publish(task, place)

@@ -227,7 +227,7 @@ def collected() -> Callable[..., dict[str, list[dict[str, str]]]]:
         finished: dict[str, str], failed: Sequence[str] = ()
     ) -> dict[str, list[dict[str, str]]]:
         publish(finished)
-        collect("photos", Path("results"), {*failed})
+        collect("photos", Path("results"), {*failed}, discard=False)
         rows = {}
         for path in Path("results").glob("*.csv"):
             with path.open(newline="") as file:

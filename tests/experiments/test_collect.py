@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from colorizer.errors import InputError
+from experiments.collect import main
 from experiments.runs.identity import code_digest, holding, of_lock, params_digest, source_digest
+from experiments.runs.results import read_table
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweep
 from tests.experiments.conftest import (
     CODE,
@@ -123,11 +125,33 @@ def test_rows_outlive_their_experiments_and_are_replaced_by_new_ones(collected):
     assert len(rows["histories"]) == len(rows["margin_curves"]) == 4
 
 
-def test_rows_are_removed_when_the_data_changes(collected):
+def test_rows_of_other_data_are_not_in_the_report(collected, capsys):
     collected({"photos-few-plain-1": experiment(8, 1)})
     rows = collected({RUN: experiment(4, 2, raw="d2.dir")})
-    assert names(rows) == [RUN]
-    assert {row["name"] for row in rows["histories"]} == {RUN}
+    assert names(rows) == ["photos-few-plain-1", RUN]
+    assert "report.md: 1 of 4 runs, 1 collected now\n1 rows of " in capsys.readouterr().out
+    report = Path("results/report.md").read_text()
+    assert "| few | 1 | 3 | 0 |" in report
+    assert "| wide |" in report
+    assert "| plain |" not in report
+
+
+def test_rows_that_are_not_valid_are_removed_only_when_that_is_asked_for(collected, monkeypatch):
+    collected({RUN: experiment(4, 2), "photos-few-plain-1": experiment(8, 1)})
+    before = Path("results/runs_of_sweeps.csv").read_bytes()
+    write({"params.yaml": PARAMS.replace("kernels: 8", "kernels: 6")})
+    git("commit", "-qam", "another network")
+
+    def run(*options: str) -> None:
+        monkeypatch.setattr("sys.argv", ["collect", "photos", "results", *options])
+        main()
+
+    run()
+    assert Path("results/runs_of_sweeps.csv").read_bytes() == before
+    assert "| few | 1 | 3 | 0 |" in Path("results/report.md").read_text()
+    run("--discard")
+    assert [*read_table(Path("results/runs_of_sweeps.csv"), ())["name"]] == [RUN]  # has its kernels
+    assert {*read_table(Path("results/histories.csv"), ())["name"]} == {RUN}
 
 
 def test_a_row_holds_until_its_code_or_params_change(collected):
@@ -166,7 +190,7 @@ def test_a_row_holds_until_its_code_or_params_change(collected):
     Path("dvc.lock").unlink()
 
     write({str(SWEEPS_FILE): SWEEPS.replace("wide", "broad")})
-    assert names(collected({})) == ["photos-few-plain-1"]
+    assert holding(results, runs()) == {"photos-few-plain-1"}  # of the runs that there are
 
 
 def test_code_params_and_raw_data_have_separate_digests():

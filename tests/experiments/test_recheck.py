@@ -88,9 +88,14 @@ def run_recheck(monkeypatch) -> Recheck:
         names: list[str] = []
 
         def run_missing(
-            _: Project, runs: Sequence[Run], held: set[str], cluster: Cluster
+            _: Project,
+            runs: Sequence[Run],
+            held: set[str],
+            cluster: Cluster,
+            options: tuple[str, ...],
         ) -> dict[str, tuple[str, str]]:
             assert (held, cluster) == (set(), Cluster(3, None, None, {}))
+            assert options == ("--force",)  # or DVC's run cache would answer
             names.extend(run.name for run in runs)
             *others, last = [name.removeprefix("recheck-") for name in names]
             commits = {name: commit_of_run(name) for name in others}
@@ -199,7 +204,11 @@ def test_rows_of_other_params_are_not_stamped(run_recheck):
 
     assert sorted(run_recheck(rows=4)) == [f"recheck-{name}" for name in sorted(plain)]
     assert holding(RESULTS, runs()) == {*plain}
-    assert [*read_tables(RESULTS)[RUNS_FILE]["name"]] == plain  # as collect leaves it
+    after = read_tables(RESULTS)[RUNS_FILE]
+    assert dict(zip(after["name"], after["code"], strict=True)) == expected
+    report = (RESULTS / "report.md").read_text()
+    assert "| plain |" in report
+    assert "| wide |" not in report
 
 
 def test_rows_of_other_code_are_rechecked_first():

@@ -516,6 +516,26 @@ def test_a_scheduler_that_cannot_be_reached_is_one_line(project, environment):
     assert "Traceback" not in error
 
 
+def test_a_scheduler_that_ends_is_one_line(project, environment, tmp_path):
+    file = tmp_path / "scheduler"
+    options = ("--port", "0", "--dashboard-address", ":0", "--scheduler-file", str(file))
+    scheduler = _start_dask("scheduler", *options)
+    try:
+        while not file.exists():
+            time.sleep(0.1)
+        sweeping = start(project, environment, "results", "one", "--scheduler", str(file))
+        while "waiting for a first worker" not in (line := sweeping.stderr.readline()):
+            assert line
+    finally:
+        scheduler.kill()
+        scheduler.wait()
+    out, error = sweeping.communicate(timeout=600)
+    assert sweeping.returncode == 1
+    assert error.splitlines()[-1].startswith("error: the scheduler ended or cannot be reached; ")
+    assert "Traceback" not in error
+    assert "runs are here" not in out
+
+
 def test_the_name_of_a_run_lists_its_settings(project):
     runs = read_sweep(project / "experiments/sweeps.yaml", "three", "tiny")
     assert [run.name for run in runs] == [f"tiny-three-kernels_{n}-5" for n in (2, 13, 4)]

@@ -75,13 +75,15 @@ def test_charts_are_written_beside_the_report_and_removed_without_rows(runs, tmp
 
 def test_hidden_kernels_are_grouped_with_their_errors(runs, tmp_path):
     rows = [*rows_of("seeds/tanh", 0.23, 0.25, 0.24), row("more_seeds/tanh", 488, 0.22)]
+    rows.append(row("more_seeds/tanh", 489, 0.2200001))
     (tmp_path / "hidden_kernels.csv").write_text(
-        "name,dead,always_on,bending,dead_layers,saturated\n"
-        "faces-seeds-tanh-483,1,2,5,0,0.01\n"
-        "faces-seeds-tanh-484,2,6,0,1,0.03\n"
-        "faces-seeds-tanh-485,2,6,0,1,0.02\n"
-        "faces-more_seeds-tanh-488,1,2,5,0,0.01\n"
-        "faces-seeds-conv1-483,0,0,0,0,0\n"
+        "name,margin_error,dead,always_on,bending,dead_layers,saturated\n"
+        "faces-seeds-tanh-483,0.23,1,2,5,0,0.01\n"
+        "faces-seeds-tanh-484,0.25,2,6,0,1,0.03\n"
+        "faces-seeds-tanh-485,0.24,2,6,0,1,0.02\n"
+        "faces-more_seeds-tanh-488,0.22,1,2,5,0,0.01\n"
+        "faces-more_seeds-tanh-489,0.22,8,0,0,1,0.01\n"  # trained again since: another error
+        "faces-seeds-conv1-483,0.25,0,0,0,0,0\n"
     )
     text = report(runs, tmp_path, "sample", *rows)
     section = text.partition("## What the hidden kernels do")[2]
