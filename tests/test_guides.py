@@ -270,10 +270,16 @@ def test_a_run_killed_while_it_starts_can_be_taken_back_as_the_guide_says(
 ):
     (built / "README.md").write_text("mine\n")
     before = (built / moment).read_text()
-    process = start("dvc", "exp", "run", *queue, *LONGER)
-    kill_when(process, lambda: (built / moment).read_text() not in (before, ""))
     (cure,) = (cure for cure in cures("WIP on main") if "&&" in cure)
-    assert "WIP on main" in run("git", "stash", "list").stdout
+    (cure_after_start,) = (cure for cure in cures("shows nothing") if "&&" in cure)
+    for _ in range(5):
+        process = start("dvc", "exp", "run", *queue, *LONGER)
+        kill_when(process, lambda: (built / moment).read_text() not in (before, ""))
+        if "WIP on main" in run("git", "stash", "list").stdout:
+            break
+        bash(run, cure_after_start)  # on a busy machine, DVC can be further than that
+    else:
+        raise AssertionError("no kill was in time")
     bash(run, cure)
     assert run("git", "branch", "--show-current").stdout == "main\n"
     assert run("git", "diff", "--name-only", "HEAD").stdout == "README.md\n"
