@@ -39,7 +39,9 @@ def comparison(
     rows: pd.DataFrame, epochs: "pd.Series[int]", seconds: Mapping[Network, Sequence[float]]
 ) -> str:
     """Seconds and numbers of epochs, then total times and their ratios, as Markdown."""
-    medians = pd.Series({network: pd.Series(some).median() for network, some in seconds.items()})
+    medians = pd.Series(
+        {network: pd.Series(timings).median() for network, timings in seconds.items()}
+    )
     counts = epochs.reindex(medians.index, fill_value=0)
     grid_time = wall_time(rows)
     lines = [

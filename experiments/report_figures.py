@@ -46,17 +46,17 @@ def curves_figure(title: str, rows: pd.DataFrame, histories: pd.DataFrame) -> Fi
     seeds = ", ".join(map(str, rows["seed"]))
     figure.suptitle(f"{title}; seeds {seeds}{failures(rows)}; the mean is bold", fontsize=9)
     mse, margin_error = figure.subplots(1, 2)
-    some = histories[histories["name"].isin(trained(rows)["name"])]
-    if some.empty:
+    of_trained = histories[histories["name"].isin(trained(rows)["name"])]
+    if of_trained.empty:
         mse.text(0, 1, "no curves: every run failed", va="top")
         mse.set_axis_off()
         margin_error.set_axis_off()
         return figure
-    draw_runs(mse, some, "train_mse", "C0", "training")
-    draw_runs(mse, some, "val_mse", "C1", "validation")
-    draw_runs(margin_error, some, "val_margin_error", "C1", "validation")
-    set_error_limits(mse, pd.concat([some["train_mse"], some["val_mse"]]))
-    set_error_limits(margin_error, some["val_margin_error"])
+    draw_runs(mse, of_trained, "train_mse", "C0", "training")
+    draw_runs(mse, of_trained, "val_mse", "C1", "validation")
+    draw_runs(margin_error, of_trained, "val_margin_error", "C1", "validation")
+    set_error_limits(mse, pd.concat([of_trained["train_mse"], of_trained["val_mse"]]))
+    set_error_limits(margin_error, of_trained["val_margin_error"])
     mse.set(xlabel="epoch", ylabel="mean squared error, on [-1, 1]")
     margin_error.set(xlabel="epoch", ylabel="validation margin error, lower is better")
     mse.legend(fontsize=8)

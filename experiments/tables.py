@@ -80,9 +80,9 @@ def documents() -> dict[Path, str]:
         RESULTS: [table_lines(published.COLUMNS, published_rows(of_faces, read_published()))],
     }
     texts = {}
-    for path, some in tables.items():
+    for path, of_file in tables.items():
         texts[path] = path.read_text(encoding="utf-8")
-        for lines in some:
+        for lines in of_file:
             texts[path] = replace_table(texts[path], lines)
     return texts
 

@@ -65,7 +65,7 @@ def answers(differences: pd.DataFrame, results: Results, published: pd.Series) -
     found = mean_intervals(differences["difference"], [differences[key] for key in KEYS])
     recipes = differences.groupby(KEYS, sort=False)[["recipe", "reference_recipe"]].first()
     rows = results.rows.drop_duplicates(["recipe", "seed"])
-    failed = {recipe: failures(some) for recipe, some in rows.groupby("recipe")}
+    failed = {recipe: failures(group) for recipe, group in rows.groupby("recipe")}
     error, of_reference = (recipes[name].map(published) for name in recipes)
     is_verdict = {
         "failed": found["count"] == 0,

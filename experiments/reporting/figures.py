@@ -86,9 +86,9 @@ def grid_figure(errors: pd.DataFrame) -> Figure:
     near = NEAR * best
     norm = LogNorm(near, near + max(near, worst - best))
     colors = colormaps["viridis_r"].with_extremes(bad="lightgray")
-    for cells, (rate, some) in zip(all_cells, by_rate.items(), strict=True):
-        some = some.assign(margin_error=some["margin_error"].where(some["failure"] == ""))
-        by_network = some.groupby(["conv_layers", "kernels"])
+    for cells, (rate, group) in zip(all_cells, by_rate.items(), strict=True):
+        group = group.assign(margin_error=group["margin_error"].where(group["failure"] == ""))
+        by_network = group.groupby(["conv_layers", "kernels"])
         failed = by_network["failure"].first().unstack(fill_value="missing")
         grid = by_network["margin_error"].mean().unstack()
         distance = grid.to_numpy(float) - best + near
@@ -121,14 +121,14 @@ def differences_figure(answers: pd.DataFrame, differences: pd.DataFrame) -> Figu
     axes = figure.add_subplot(xlabel="difference of the margin error, lower is better")
     axes.axvline(0, color="gray", linewidth=0.8)
     is_report_seed = differences["seed"] == REPORT_SEED
-    for label, marker, color, some in (
+    for label, marker, color, group in (
         ("other seeds", "o", "steelblue", differences[~is_report_seed]),
         ("the report's seed, 0", "D", "darkorange", differences[is_report_seed]),
     ):
-        if not some.empty:
-            heights = y[some["change"]] - 0.12
+        if not group.empty:
+            heights = y[group["change"]] - 0.12
             axes.scatter(
-                *(some["difference"], heights, 16, color), marker=marker, alpha=0.8, label=label
+                *(group["difference"], heights, 16, color), marker=marker, alpha=0.8, label=label
             )
     axes.errorbar(
         answers["mean"],
@@ -214,12 +214,12 @@ def learning_figure(history: pd.DataFrame, rows: pd.DataFrame) -> Figure:
     figure.supylabel("validation margin error, lower is better", fontsize=9)
     panels = figure.subplots(height, width, sharex=True, sharey=True, squeeze=False).ravel()
     set_error_limits(panels[0], history[column])
-    means = {label: mean_over_runs(some, column) for label, some in history.groupby("label")}
-    for panel, (label, some) in zip(panels, by_label.items(), strict=False):
+    means = {label: mean_over_runs(group, column) for label, group in history.groupby("label")}
+    for panel, (label, group) in zip(panels, by_label.items(), strict=False):
         for mean in means.values():
             panel.plot(mean.index, mean, color="gray", alpha=0.4, linewidth=0.8)
         draw_runs(panel, history[history["label"] == label], column, "C0", str(label))
-        panel.set_title(str(label) + failures(some), fontsize=8)
+        panel.set_title(str(label) + failures(group), fontsize=8)
         panel.tick_params(labelsize=8)
     for panel in panels[len(by_label) :]:
         panel.set_axis_off()

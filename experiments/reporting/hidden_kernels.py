@@ -42,12 +42,12 @@ def hidden_kernel_tables(folder: Path, results: Results) -> Iterator[str]:
         [
             [
                 *group,
-                len(some),
-                ", ".join(map(str, sorted(some["seed"]))),
-                _range(some["margin_error"], "{:.4f}"),
-                _range(some["saturated"], "{:.1%}") if some["saturated"].any() else "",
+                len(members),
+                ", ".join(map(str, sorted(members["seed"]))),
+                _range(members["margin_error"], "{:.4f}"),
+                _range(members["saturated"], "{:.1%}") if members["saturated"].any() else "",
             ]
-            for group, some in rows.groupby(["network", *KINDS], sort=False)
+            for group, members in rows.groupby(["network", *KINDS], sort=False)
         ],
     )
 

@@ -138,12 +138,12 @@ def _answers(
         return
     yield f"\n## How settings change the margin error\n\n{HOW_TO_READ}"
     all_answers = answers(differences, results, published_errors)
-    for question, some in all_answers.groupby("question", sort=False):
-        yield table(f"**{question}**", comparisons.COLUMNS, [*answer_rows(some)])
-        if some["count"].any():
+    for question, group in all_answers.groupby("question", sort=False):
+        yield table(f"**{question}**", comparisons.COLUMNS, [*answer_rows(group)])
+        if group["count"].any():
             name = re.sub(r"\W+", "_", str(question)).lower()
             of_question = differences[differences["question"] == question]
-            drawn[name] = differences_figure(some, of_question)
+            drawn[name] = differences_figure(group, of_question)
             yield f"\n![{question}: differences, seed by seed]({CHARTS_FOLDER}/{name}.png)"
 
 
@@ -154,7 +154,10 @@ def _sweep_tables(results: Results) -> Iterator[str]:
             "Means over seeds ± standard deviations; failed runs are counted in parentheses and "
             "excluded from the means:",
             ["point", "seeds", *(title for title, _ in MEASURED.values())],
-            [[point, *_measured_cells(some)] for point, some in rows.groupby("point", sort=False)],
+            [
+                [point, *_measured_cells(group)]
+                for point, group in rows.groupby("point", sort=False)
+            ],
         )
 
 

@@ -86,7 +86,7 @@ def means(rows: pd.DataFrame, by: str, digits: Mapping[str, int]) -> pd.DataFram
     """`mean_and_std`, for each group, of each column of `digits`, which has the decimals."""
     groups = rows.groupby(by, sort=False)
     return pd.DataFrame(
-        {name: groups[name].agg(mean_and_std, some) for name, some in digits.items()}
+        {name: groups[name].agg(mean_and_std, decimals) for name, decimals in digits.items()}
     )
 
 

@@ -169,12 +169,12 @@ def run_missing(
     ):
         threads = sum(client.nthreads().values())
         side_by_side = f"{threads} runs side by side" if threads else "waiting for a first worker"
-        _tell(f"{side_by_side}; dashboard: {client.dashboard_link}")
+        _print(f"{side_by_side}; dashboard: {client.dashboard_link}")
         failed = {}
         for name, error in _results(client, tasks, cluster.resources):
             if error:
                 failed[name] = _reason_and_output(error)
-                _tell(f"{name}: {failed[name][0]}")
+                _print(f"{name}: {failed[name][0]}")
                 continue
             if cluster.share:
                 _fetch(cluster.share, {f"{project.refs}/{name}"})
@@ -189,23 +189,23 @@ def _results(
     # Two clients that submit the same key to a scheduler get the same run.
     names = {f"{task.name}@{task.project.commit}:{task.project.url}": task.name for task in tasks}
 
-    def tell(event: tuple[float, Any]) -> None:
-        _tell(str(event[1]))
+    def print_event(event: tuple[float, Any]) -> None:
+        _print(str(event[1]))
 
-    def tell_of_workers(event: tuple[float, Any]) -> None:
+    def print_lost_workers(event: tuple[float, Any]) -> None:
         message = event[1]
         if message["action"] == "remove-worker":
             for key in message["processing-tasks"]:
                 if key in names:
-                    _tell(f"{names[key]}: its worker ended; another one will run it")
+                    _print(f"{names[key]}: its worker ended; another one will run it")
 
     # Dask sends a local function as code, with what it calls in the registered module. It would
     # send the name of a function of a module.
     def run(task: Task) -> None:
         run_experiment(task)
 
-    client.subscribe_topic(EVENTS, tell)
-    client.subscribe_topic("all", tell_of_workers)
+    client.subscribe_topic(EVENTS, print_event)
+    client.subscribe_topic("all", print_lost_workers)
     try:
         futures = [
             client.submit(run, task, key=key, retries=RETRIES, resources=resources)
@@ -233,7 +233,7 @@ def _reason_and_output(error: BaseException) -> tuple[str, str]:
     return str(error) or type(error).__name__, ""
 
 
-def _tell(line: str) -> None:
+def _print(line: str) -> None:
     """Print a line above the progress bar."""
     tqdm.write(line, file=sys.stderr)
 

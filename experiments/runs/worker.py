@@ -93,7 +93,7 @@ def _only_once(task: Task) -> AbstractContextManager[object]:
     try:
         return lock.acquire(blocking=False)
     except Timeout:
-        _tell(f"{task.name}: another sweep runs it; waiting for that")
+        _log_event(f"{task.name}: another sweep runs it; waiting for that")
         return lock.acquire()
 
 
@@ -164,11 +164,11 @@ def _publish(task: Task, place: Path) -> None:
         except RuntimeError as error:
             if wait is None:
                 raise RuntimeError(f"finished, but could not be published: {error}") from None
-            _tell(f"{task.name} is finished; publishing it failed: {error}; again in {wait} s")
+            _log_event(f"{task.name} is finished; publishing it failed: {error}; again in {wait} s")
             time.sleep(wait)
 
 
-def _tell(line: str) -> None:
+def _log_event(line: str) -> None:
     get_worker().log_event(EVENTS, line)
 
 
