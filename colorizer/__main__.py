@@ -12,11 +12,18 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tqdm import tqdm
 
-from colorizer.data.photos import MAX_MEGAPIXELS, count_kinds, find_photos, read_photo
+from colorizer.data.decoding import TooLargeError
+from colorizer.data.photos import (
+    MAX_MEGAPIXELS,
+    NEEDS_MEMORY,
+    count_kinds,
+    find_photos,
+    read_photo,
+)
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
 from colorizer.inference.colorize import MODEL_FILE, colorize_image
@@ -24,12 +31,10 @@ from colorizer.inference.output import (
     NO_METADATA,
     SUFFIXES,
     format_of,
-    read_metadata,
     with_suffix_of,
     write_photo,
 )
-from colorizer.models.colorizer import Colorizer
-from colorizer.models.model_file import describe_training, load_network, read_image_size
+from colorizer.models.model_file import TrainedModel, load_model
 
 
 class Job(NamedTuple):
@@ -43,8 +48,9 @@ class Job(NamedTuple):
 def list_photos(paths: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
     """The photographs among files and folders, each with its place below `out`.
 
-    Raises InputError for a path that does not exist and for a folder without photographs. Files
-    that lie in `out` are left out.
+    Files of a folder that lie in `out`, as outputs of an earlier run do, are left out. Raises
+    InputError for a path that does not exist, for a folder without photographs, and for one of
+    which nothing is left.
     """
     for path in paths:
         if not path.is_dir():
@@ -55,9 +61,15 @@ def list_photos(paths: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]
         photos, others = find_photos(path)
         if others:
             print(f"{path}: not photographs: {count_kinds(others)}", file=sys.stderr)
-        for name in photos:
-            if not (path / name).resolve().is_relative_to(out.resolve()):
-                yield path / name, out / name
+        photos = [
+            name for name in photos if not (path / name).resolve().is_relative_to(out.resolve())
+        ]
+        if not photos:
+            raise InputError(
+                f"{path}: all its photographs lie in {out}, as outputs do; --out should be another "
+                "folder"
+            )
+        yield from ((path / name, out / name) for name in photos)
 
 
 def plan_jobs(
@@ -100,20 +112,20 @@ def exists(path: Path) -> bool:
     return True
 
 
-def run_job(
-    job: Job, network: Colorizer, image_size: tuple[int, int], args: argparse.Namespace
-) -> int:
+def run_job(job: Job, model: TrainedModel, args: argparse.Namespace) -> int:
     """Colorize a photograph; its number of pixels.
 
     Raises InputError for a photograph that cannot be read or written.
     """
-    metadata, position = read_metadata(job.photo)
-    if position:
-        tqdm.write(f"{job.photo}: took {position}", file=sys.stderr)
     try:
-        mode: Literal["RGB", "L"] = "RGB" if args.side_by_side else "L"
-        image = read_photo(job.photo, mode, args.max_megapixels)
-        result = colorize_image(image, network, image_size, args.saturation, args.side_by_side)
+        image, metadata, position = read_photo(
+            job.photo, "RGB" if args.side_by_side else "L", args.max_megapixels
+        )
+        if position:
+            tqdm.write(f"{job.photo}: took {position}", file=sys.stderr)
+        result = colorize_image(
+            image, model.network, model.image_size, args.saturation, args.side_by_side
+        )
         write_photo(
             job.output,
             result,
@@ -121,8 +133,10 @@ def run_job(
             args.quality,
             NO_METADATA if args.strip_metadata else metadata,
         )
+    except TooLargeError as error:
+        raise InputError(f"{error}, or raise --max-megapixels") from None
     except MemoryError:
-        raise InputError(f"{job.photo}: needs more memory than there is; reduce it") from None
+        raise InputError(f"{job.photo}: {NEEDS_MEMORY}") from None
     return image.width * image.height
 
 
@@ -160,7 +174,7 @@ def parse_args() -> argparse.Namespace:
         type=float,
         default=MAX_MEGAPIXELS,
         metavar="N",
-        help="largest photograph to read (%(default)s, with about 2 GiB of memory)",
+        help="largest photograph to read (%(default)s, with about 2 GiB of memory; inf: any)",
     )
     existing = parser.add_mutually_exclusive_group()
     existing.add_argument("--force", action="store_true", help="replace existing files")
@@ -172,6 +186,8 @@ def parse_args() -> argparse.Namespace:
         parser.error(f"argument --saturation: should be 0 to 10, is {args.saturation}")
     if not 1 <= args.quality <= 100:
         parser.error(f"argument --quality: should be 1 to 100, is {args.quality}")
+    if not args.max_megapixels > 0:
+        parser.error(f"argument --max-megapixels: should be above 0, is {args.max_megapixels}")
     return args
 
 
@@ -190,16 +206,16 @@ def main() -> None:
         first = min(job.output for job in existing)
         raise InputError(f"{first}: exists; --force replaces it, --skip-existing leaves it")
     configure_torch(os.cpu_count() or 1)
-    network = load_network(args.model).to(available_device())
-    image_size = read_image_size(args.model)
-    print(f"{args.model}: {describe_training(args.model)}; what it never saw comes out brownish")
+    model = load_model(args.model)
+    model.network.to(available_device())
+    print(f"{args.model}: {model.training}; what it never saw comes out brownish")
 
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
     start, pixels, done = time.monotonic(), 0, 0
     for job in tqdm(jobs, desc="colorize", unit="photo"):
         try:
-            pixels += run_job(job, network, image_size, args)
+            pixels += run_job(job, model, args)
             done += 1
         except InputError as error:
             errors.append(error)

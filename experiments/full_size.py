@@ -34,7 +34,7 @@ from colorizer.inference.colorize import (
 from colorizer.markdown import table
 from colorizer.metrics.margin import MetricParams, margin_error_per_image
 from colorizer.models.colorizer import Colorizer, normalize
-from colorizer.models.model_file import load_network, read_image_size
+from colorizer.models.model_file import load_model
 from colorizer.params import PARAMS_FILE, read_section
 
 RADII, EPSILONS = (1, 2, 4, 8), (0.001, 0.003, 0.01, 0.03, 0.1)
@@ -82,7 +82,7 @@ def main() -> None:
     args = parser.parse_args()
     margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
     configure_torch(os.cpu_count() or 1)
-    network, image_size = load_network(args.model), read_image_size(args.model)
+    network, image_size, *_ = load_model(args.model)
     targets = {name: load() for name, load in PHOTOS.items()}
     grays = {name: luma(target) for name, target in targets.items()}
     errors = pd.DataFrame()

@@ -16,7 +16,7 @@ from colorizer.errors import one_line_errors
 from colorizer.figures import image_figure, write_png
 from colorizer.inference.colorize import colorize
 from colorizer.metrics.margin import MetricParams, margin_error_per_image
-from colorizer.models.model_file import load_network, read_image_size
+from colorizer.models.model_file import load_model
 from colorizer.params import PARAMS_FILE, read_section
 
 FACE = slice(20, 200), slice(130, 310)  # rows and columns, cropped about as the course's faces are
@@ -37,7 +37,8 @@ def main() -> None:
     gray = luma(target)
     images, captions = [gray], ["gray"]
     for path in args.models:
-        rgb = colorize(load_network(path), gray, read_image_size(path), saturation=1)
+        model = load_model(path)
+        rgb = colorize(model.network, gray, model.image_size)
         (error,) = margin_error_per_image(rgb[None], target[None], margin)
         images.append(rgb)
         captions.append(f"{path.stem}: {error:.2f}")

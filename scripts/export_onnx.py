@@ -22,8 +22,7 @@ from colorizer.models.model_file import (
     CONFIGURATION,
     IMAGE_SIZE,
     MARGIN,
-    load_network,
-    read_image_size,
+    load_model,
 )
 
 EXAMPLE_SHAPE = (2, 1, 80, 96)  # sizes that differ, so that the exporter confuses none
@@ -85,7 +84,8 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="model file")
     parser.add_argument("onnx", type=Path, help="ONNX file to write")
     args = parser.parse_args()
-    export(load_network(args.model), read_image_size(args.model), args.onnx)
+    model = load_model(args.model)
+    export(model.network, model.image_size, args.onnx)
     print(f"{args.onnx}: {args.onnx.stat().st_size / 1e3:.0f} kB")
 
 

@@ -49,17 +49,17 @@ class Summary:
     photos: int = 0
     gray: int = 0
     toned: int = 0
-    bytes: int = 0
+    file_size: int = 0  # bytes
     others: str = ""  # files that are no photographs, counted by kind
     bad: dict[str, str] = field(default_factory=dict)  # name: error
-    digests: list[str] = field(default_factory=list)  # of the pixels of each photograph
+    digests: list[bytes] = field(default_factory=list)  # of pixels; of the splits that need color
 
     def __str__(self) -> str:
         return (
             f"{self.split}: {self.photos} photographs of {self.size}x{self.size} pixels, "
             f"{self.gray / self.photos:.1%} gray, "
             + (f"{self.toned / self.photos:.1%} toned, " if self.toned else "")
-            + f"{self.bytes / 1e6:.1f} MB"
+            + f"{self.file_size / 1e6:.1f} MB"
             + (f", {len(self.bad)} bad ones skipped" if self.bad else "")
             + (f"; other files: {self.others}" if self.others else "")
         )
@@ -71,7 +71,7 @@ class Decoded(NamedTuple):
     gray: int
     toned: int
     bad: dict[str, str]
-    digests: list[str]  # of the pixels of each photograph that is not bad
+    digests: list[bytes]  # of the pixels of each photograph that is not bad
 
 
 def decode_chunk(root: Path, names: list[str], size: int, folder: Path, first: int) -> Decoded:
@@ -86,7 +86,7 @@ def decode_chunk(root: Path, names: list[str], size: int, folder: Path, first: i
         try:
             rgb[row] = decode_photo(root / name, size)
             tones[tone(Image.fromarray(rgb[row]))] += 1
-            digests.append(blake2b(rgb[row], digest_size=16).hexdigest())
+            digests.append(blake2b(rgb[row], digest_size=16).digest())
         except InputError as error:
             bad[name] = str(error)
     write_photos(root / folder, first, Rows(luma(rgb), rgb, rgb_to_lab(rgb)))
@@ -113,11 +113,12 @@ def prepare_split(workers: Workers, summary: Summary, names: list[str], folder: 
             summary.gray += decoded.gray
             summary.toned += decoded.toned
             summary.bad |= decoded.bad
-            summary.digests += decoded.digests
+            if summary.split in NEED_COLOR:
+                summary.digests += decoded.digests
             progress.update(min(CHUNK_SIZE, len(names) - start))
     finish_split(folder, [None if name in summary.bad else name for name in names])
     summary.photos = len(names) - len(summary.bad)
-    summary.bytes = sum(file.stat().st_size for file in folder.iterdir())
+    summary.file_size = sum(file.stat().st_size for file in folder.iterdir())
 
 
 def prepare(

@@ -19,7 +19,7 @@ from colorizer.metrics.margin import LARGEST_MSE, MetricParams
 from colorizer.metrics.series import write_series
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.models.model_file import TrainingSet, save_network
+from colorizer.models.model_file import TrainedModel, save_model
 from colorizer.params import PARAMS_FILE, read_section
 from colorizer.training.checkpoint import (
     Fingerprint,
@@ -113,8 +113,8 @@ def train(
     run_epochs(trainer, params.epochs, after_epoch)
     if rank() == 0:
         with atomic_write(paths.model) as (partial,):
-            training_set = TrainingSet(data.name, len(training))
-            save_network(partial, network, training.gray.shape[1:], training_set)
+            image_size = training.gray.shape[1:]
+            save_model(partial, TrainedModel(network, image_size, data.name, len(training)))
         write_series(paths.history, pd.DataFrame(trainer.history))
         write_metrics(paths.metrics, metrics_of(trainer))
         checkpoint.unlink(missing_ok=True)

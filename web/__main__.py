@@ -7,6 +7,7 @@ and those of DVC's experiments, which are read from DVC's cache.
 import argparse
 import base64
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
 
@@ -31,16 +32,16 @@ from PIL import Image
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from colorizer.data.color import luma
-from colorizer.data.photos import MAX_MEGAPIXELS, read_photo, tone
+from colorizer.data.decoding import Photo
+from colorizer.data.photos import MAX_MEGAPIXELS, NEEDS_MEMORY, over_white, read_photo, tone
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import parse_yaml
 from colorizer.git_variables import drop_git_variables
 from colorizer.inference.colorize import MODEL_FILE, colorize, colorize_image
-from colorizer.inference.output import format_of, read_metadata, with_suffix_of, write_photo
-from colorizer.metrics.margin import MetricParams, margin_error_per_image
-from colorizer.models.colorizer import Colorizer
-from colorizer.models.model_file import describe_training, load_network, read_image_size
+from colorizer.inference.output import format_of, with_suffix_of, write_photo
+from colorizer.metrics.margin import LEVELS, MetricParams, distance, margin_error_per_image
+from colorizer.models.model_file import TrainedModel, load_model
 from colorizer.params import PARAMS_FILE, read_section
 
 WORKSPACE = "workspace"  # in place of the commit of an experiment
@@ -50,14 +51,6 @@ MAX_KEPT = 8  # photographs that are kept, so that another network can be tried 
 MAX_WIDTH = 1200  # pixels of an image on the page
 JPEG_QUALITY = 95
 SCALE_END = 6  # multiple of the margin at which the error map is darkest
-
-
-class Network(NamedTuple):
-    """A network with what a colorized photograph needs, and what it was trained on."""
-
-    colorizer: Colorizer
-    image_size: tuple[int, int]
-    training: str
 
 
 class Kept(NamedTuple):
@@ -90,10 +83,14 @@ def list_experiments() -> dict[str, str]:
     return dict(sorted(labels.items(), key=lambda item: item[1]))
 
 
+@cache
 def flat_params(revision: str) -> dict[str, Any]:
-    """The parameters of a commit as section.key; none where they cannot be read."""
+    """The parameters of a commit as section.key; none where they cannot be read.
+
+    In a project that is a folder of a larger repository, those of the folder.
+    """
     try:
-        sections = parse_yaml(git("show", f"{revision}:{PARAMS_FILE}"), str(PARAMS_FILE))
+        sections = parse_yaml(git("show", f"{revision}:./{PARAMS_FILE}"), str(PARAMS_FILE))
     except InputError:
         return {}
     return {
@@ -104,34 +101,32 @@ def flat_params(revision: str) -> dict[str, Any]:
     }
 
 
-def read_network(path: Path) -> Network:
-    """The network of a model file."""
-    colorizer = load_network(path).to(available_device())
-    return Network(colorizer, read_image_size(path), describe_training(path))
-
-
 @cache
-def network_of_experiment(commit: str) -> Network:
+def network_of_experiment(commit: str) -> TrainedModel:
     """The network of an experiment."""
     content = dvc.api.read(str(MODEL_FILE), rev=commit, mode="rb")
     with TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
         path.write_bytes(content)
-        return read_network(path)
+        return load_model(path)
 
 
-def network_of(key: str) -> Network:
+def network_of(key: str) -> TrainedModel:
     """The network that a key of the list stands for."""
-    return read_network(MODEL_FILE) if key == WORKSPACE else network_of_experiment(key)
+    model = load_model(MODEL_FILE) if key == WORKSPACE else network_of_experiment(key)
+    model.network.to(available_device())
+    return model
 
 
 def error_map(prediction: np.ndarray, target: np.ndarray, margin: int) -> np.ndarray:
     """Distance of the worst channel as uint8 rgb: white within the margin, darker beyond it."""
-    distance = np.abs(prediction.astype(int) - target.astype(int)).max(axis=-1)
-    share = np.clip((distance - margin) / ((SCALE_END - 1) * margin), 0, 1)
+    levels = np.arange(LEVELS + 1)
+    share = np.clip((levels - margin) / ((SCALE_END - 1) * margin), 0, 1)
     colors = colormaps["inferno_r"](share)[..., :3]
-    colors[distance < margin] = 1
-    return np.rint(colors * 255).astype(np.uint8)
+    colors[levels < margin] = 1
+    worst = distance(prediction, target).max(axis=-1)
+    drawn: np.ndarray = np.rint(colors * 255).astype(np.uint8)[worst]
+    return drawn
 
 
 def error_scale(margin: int) -> list[tuple[int, str]]:
@@ -143,18 +138,18 @@ def error_scale(margin: int) -> list[tuple[int, str]]:
     ]
 
 
-def open_upload(photo: Kept) -> Image.Image:
+def open_upload(photo: Kept, mode: Literal["RGB", "L"]) -> Photo:
     """Decode an uploaded photograph. Raises InputError, with its name, when it is not one."""
     try:
-        return read_photo(photo.path, "RGB", MAX_MEGAPIXELS)
+        return read_photo(photo.path, mode, MAX_MEGAPIXELS)
     except InputError as error:
         raise InputError(str(error).replace(str(photo.path), photo.name)) from None
 
 
-def answer(rgb: np.ndarray, network: Network, margin: int) -> tuple[str, dict[str, np.ndarray]]:
+def answer(rgb: np.ndarray, model: TrainedModel, margin: int) -> tuple[str, dict[str, np.ndarray]]:
     """The text and the images to show for a photograph, uint8 (H, W, 3)."""
     gray = luma(rgb)
-    colorized = colorize(network.colorizer, gray, network.image_size, saturation=1)
+    colorized = colorize(model.network, gray, model.image_size)
     images = {"gray": gray, "colorized": colorized}
     kind = tone(Image.fromarray(rgb))
     if kind != "color":
@@ -192,7 +187,9 @@ def application(networks: dict[str, str], margin: int, folder: Path) -> Flask:
 
     def keep(name: str, content: bytes) -> str:
         key = secrets.token_hex(8)
-        kept[key] = Kept(name, folder / key)
+        # The suffix tells what the content of some formats does not.
+        suffix = "".join(re.findall(r"\.\w{1,9}\Z", name, re.ASCII))
+        kept[key] = Kept(name, folder / (key + suffix))
         kept[key].path.write_bytes(content)
         while len(kept) > MAX_KEPT:
             kept.pop(next(iter(kept))).path.unlink()
@@ -213,14 +210,14 @@ def application(networks: dict[str, str], margin: int, folder: Path) -> Flask:
             return page(400, error="Choose a photograph, and a network from the list.")
         shown = {"chosen": chosen, "photo": photo, "name": kept[photo].name}
         try:
-            rgb = np.asarray(open_upload(kept[photo]).convert("RGB"))
-            network = network_of(chosen)
-            text, images = answer(rgb, network, margin)
+            rgb = np.asarray(over_white(open_upload(kept[photo], "RGB").image))
+            model = network_of(chosen)
+            text, images = answer(rgb, model, margin)
         except Exception as error:
             return page(status_of(error), **shown, error=one_line(error))
         return page(
             **shown,
-            text=f"{text} The network was {network.training}.",
+            text=f"{text} The network was {model.training}.",
             images={name: as_url(image) for name, image in images.items()},
             scale=error_scale(margin),
         )
@@ -232,11 +229,12 @@ def application(networks: dict[str, str], margin: int, folder: Path) -> Flask:
             return page(404, error="Choose the photograph again: it is no longer kept.")
         name, source = kept[photo]
         file_format = format_of(source)
-        colorizer, image_size, _ = network_of(network)
-        result = colorize_image(open_upload(kept[photo]), colorizer, image_size, 1, beside=False)
+        model = network_of(network)
+        image, metadata, _ = open_upload(kept[photo], "L")
+        result = colorize_image(image, model.network, model.image_size, 1, beside=False)
         with TemporaryDirectory() as place:
             path = Path(place, "colorized")
-            write_photo(path, result, file_format, JPEG_QUALITY, read_metadata(source)[0])
+            write_photo(path, result, file_format, JPEG_QUALITY, metadata)
             content = BytesIO(path.read_bytes())
         named = with_suffix_of(Path(name), file_format)
         return flask.send_file(
@@ -273,7 +271,7 @@ def one_line(error: Exception) -> str:
     if isinstance(error, HTTPException):
         return str(error.description)
     if isinstance(error, MemoryError):
-        return "The photograph needs more memory than there is; reduce it."
+        return f"The photograph {NEEDS_MEMORY}."
     message = str(error).strip().partition("\n")[0]
     return f"{message or type(error).__name__} (the terminal says more)"
 

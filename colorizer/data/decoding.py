@@ -3,52 +3,63 @@
 import importlib.util
 import logging
 import math
+import mmap
 import os
 import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
-from colorizer.data.srgb import Samples, image_to_srgb, rgb_transform, samples_to_srgb
+from colorizer.data.srgb import Samples, image_to_srgb, samples_to_srgb
 from colorizer.data.tiff import (
     BITS_PER_SAMPLE,
     COLOR_MAP,
+    ORIENTATION,
     PHOTOMETRIC,
     PLANAR_CONFIGURATION,
     SEPARATE_PLANES,
+    TIFF_SIGNATURES,
     WHITE_IS_ZERO,
     pillow_decodes,
     read_tiff,
 )
 from colorizer.errors import InputError
 
-# libtiff for uncompressed TIFF, too: Pillow's own reader takes the wrong bytes of 16 bits when each
-# channel has a plane of its own.
-TiffImagePlugin.READ_LIBTIFF = True
-# Editors embed XMP of more than Pillow's 1 MB for one text; all texts together stay below 64 MB.
-PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
-# What is wrong is said by an exception, or does not matter.
-for _library in ("PIL", "tifffile"):
-    logging.getLogger(_library).setLevel(logging.CRITICAL)
-
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
-if HAS_HEIF:
-    import pillow_heif
 
-    pillow_heif.register_heif_opener()
-Image.init()
 
-# Not EPS, which Pillow lets Ghostscript execute, and formats that Pillow identifies but does not
-# decode.
+def configure_pillow() -> None:
+    """Set what Pillow reads, and how.
+
+    Not only when this module is imported: on a Dask worker it is not, its functions are sent.
+    """
+    # libtiff for uncompressed TIFF, too: Pillow's own reader takes the wrong bytes of 16 bits when
+    # each channel has a plane of its own.
+    TiffImagePlugin.READ_LIBTIFF = True
+    # Editors embed XMP of more than Pillow's 1 MB for one text; all together stay below 64 MB.
+    PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+    # What is wrong is said by an exception, or does not matter.
+    for library in ("PIL", "tifffile"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    Image.init()
+    if HAS_HEIF and "HEIF" not in Image.OPEN:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+
+
+configure_pillow()
+# Not EPS, which Pillow lets Ghostscript execute, nor IPTC, which may contain it; nor formats that
+# Pillow identifies but does not decode.
 FORMATS = sorted(
-    {*Image.ID} - {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"},
+    {*Image.ID} - {"EPS", "IPTC", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"},
     key=lambda name: (name not in {"JPEG", "PNG"}, name),  # the frequent ones are tried first
 )
 # Formats without a signature: only their suffix tells them from anything else.
@@ -73,7 +84,9 @@ NAMES_OF_MODES = {"F": "floats", "I": "32-bit integers"} | dict.fromkeys(
     SIXTEEN_BIT_MODES, "16-bit values"
 )
 
-ORIENTATION = 274  # tag of EXIF and TIFF
+# Formats of Pillow with several images in a file, of which the first is the photograph: their word.
+IMAGES_OF = dict.fromkeys(("GIF", "PNG", "WEBP", "AVIF"), "frame") | {"TIFF": "page"}
+
 TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -118,7 +131,27 @@ SIGNATURES = (
     (8, b"avi ", "a video"),
     *((4, b"ftyp" + brand, "HEIF") for brand in (b"hei", b"hev", b"mif1", b"msf1")),
 )
-TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+class Metadata(NamedTuple):
+    """What a file says of its photograph."""
+
+    exif: bytes | mmap.mmap  # in the structure of TIFF; of a TIFF, the file
+    dpi: tuple[float, float] | None  # dots per inch, horizontal and vertical
+    comment: bytes | None  # of JPEG
+    text: Mapping[str, str]  # of PNG, by keyword
+
+
+class Photo(NamedTuple):
+    """A decoded photograph."""
+
+    image: Image.Image
+    metadata: Metadata
+    position: str  # among several images in its file, such as "page 1 of 3"; else ""
+
+
+class TooLargeError(InputError):
+    """A photograph has more pixels than the limit."""
 
 
 def is_image(path: Path) -> bool:
@@ -126,8 +159,7 @@ def is_image(path: Path) -> bool:
     if not path.is_file() or path.suffix.lower() in CAMERA_RAW_SUFFIXES:
         return False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _pillow(math.inf):
             Image.open(path, formats=_formats(path)).close()
             return True
     except Exception:  # Pillow's parsers can raise anything
@@ -136,65 +168,118 @@ def is_image(path: Path) -> bool:
 
 def decode(
     path: Path, mode: Literal["RGB", "L"], max_megapixels: float, min_side: int | None
-) -> Image.Image:
+) -> Photo:
     """Decode an image to 8-bit sRGB, upright: `mode`, or with alpha "RGBA" or "LA".
 
     "L" is the luma of ITU-R BT.601. With `min_side`, an image whose sides are several times as
-    large may come reduced. Raises InputError for what is known to be unreadable or of an unknown
-    scale, and whatever the decoders raise for a damaged file.
+    large may come reduced. Raises TooLargeError, InputError for what is known to be unreadable or
+    of an unknown scale, and whatever the decoders raise for a damaged file. Only one thread of a
+    process may call this.
     """
     if path.suffix.lower() in CAMERA_RAW_SUFFIXES:
         raise InputError(f"{path}: is a camera raw file; develop it to JPEG, PNG or TIFF")
-    with warnings.catch_warnings(), _pixel_limit(max_megapixels):
-        warnings.simplefilter("ignore")
+    with _pillow(max_megapixels):
         try:
-            image, orientation = _decode(path, mode, max_megapixels, min_side)
+            photo, orientation = _decode(path, mode, max_megapixels, min_side)
         except Image.DecompressionBombError:
-            raise InputError(
-                f"{path}: has more than {max_megapixels:g} megapixels; reduce it, or raise "
-                "--max-megapixels of python -m colorizer"
+            raise TooLargeError(
+                f"{path}: has more than {max_megapixels:g} megapixels; reduce it"
             ) from None
-    transposition = TRANSPOSITIONS.get(orientation)
+    image, transposition = photo.image, TRANSPOSITIONS.get(orientation)
     if transposition is not None:
         image = image.transpose(transposition)
     image.info = {}  # such as a profile that no longer holds
-    return image
+    return photo._replace(image=image)
 
 
 def _decode(
     path: Path, mode: Literal["RGB", "L"], max_megapixels: float, min_side: int | None
-) -> tuple[Image.Image, int]:
-    """The image as `decode` returns it, but not upright; and its orientation, 1 to 8."""
+) -> tuple[Photo, int]:
+    """The photograph as `decode` returns it, but not upright; and its orientation, 1 to 8."""
     try:
-        image: Any = Image.open(path, formats=_formats(path))
+        opened: Any = Image.open(path, formats=_formats(path))
     except UnidentifiedImageError:
-        if _beginning(path).startswith(TIFF_SIGNATURES):
-            return read_tiff(path, mode, max_megapixels)
-        raise InputError(f"{path}: {_description(path)}") from None
-    with image:
-        if image.format == "TIFF" and not (
-            pillow_decodes(path, image) and image.mode in EIGHT_BIT_MODES | SIXTEEN_BIT_MODES
+        if not _beginning(path).startswith(TIFF_SIGNATURES):
+            raise InputError(f"{path}: {_description(path)}") from None
+        image, orientation = read_tiff(path, mode, max_megapixels)
+        return Photo(image, Metadata(_mapped(path), None, None, {}), ""), orientation
+    with opened:
+        position = _position(opened)
+        if opened.format == "TIFF" and not (
+            pillow_decodes(path, opened) and opened.mode in EIGHT_BIT_MODES | SIXTEEN_BIT_MODES
         ):
-            return read_tiff(path, mode, max_megapixels)
-        if image.format in {"JPEG", "MPO"}:
-            if "progressive" in image.info:
-                _limit_scans(path)
-            if min_side is not None and min(image.size) >= 2 * DRAFT_FACTOR * min_side:
-                image.draft(image.mode, (DRAFT_FACTOR * min_side,) * 2)
-        tile = image.tile[0] if len(image.tile) == 1 else None
-        _load_tiff(image) if image.format == "TIFF" else image.load()
-        orientation, profile = _orientation(image), image.info.get("icc_profile")
-        samples = _samples(path, image, tile, profile)
-        if samples:
-            return samples_to_srgb(samples, profile, mode), orientation
-        if image.mode in EIGHT_BIT_MODES:
-            _fix_values(path, image)
-            return image_to_srgb(image, profile, mode), orientation
-        kind = NAMES_OF_MODES.get(image.mode, f"mode {image.mode}")
-        raise InputError(
-            f"{path}: is {image.format} with {kind} on an unknown scale; should have 8 bits per "
-            "channel, or in PNG, TIFF and PGM 16 bits"
-        )
+            image, orientation = read_tiff(path, mode, max_megapixels)
+        else:
+            image, orientation = _load(path, opened, mode, min_side)
+        return Photo(image, _metadata(path, opened), position), orientation
+
+
+def _load(
+    path: Path, image: Any, mode: Literal["RGB", "L"], min_side: int | None
+) -> tuple[Image.Image, int]:
+    """Decode an opened image as `decode` does, not yet upright; and its orientation, 1 to 8."""
+    if image.format in {"JPEG", "MPO"}:
+        if "progressive" in image.info:
+            _limit_scans(path)
+        if min_side is not None and min(image.size) >= 2 * DRAFT_FACTOR * min_side:
+            image.draft(image.mode, (DRAFT_FACTOR * min_side,) * 2)
+    tile = image.tile[0] if len(image.tile) == 1 else None
+    _load_tiff(image) if image.format == "TIFF" else image.load()
+    orientation, profile = _orientation(image), image.info.get("icc_profile")
+    samples = _samples(path, image, tile)
+    if samples:
+        return samples_to_srgb(samples, profile, mode), orientation
+    if image.mode in EIGHT_BIT_MODES:
+        _fix_values(path, image)
+        return image_to_srgb(image, profile, mode), orientation
+    kind = NAMES_OF_MODES.get(image.mode, f"mode {image.mode}")
+    raise InputError(
+        f"{path}: is {image.format} with {kind} on an unknown scale; should have 8 bits per "
+        "channel, or in PNG, TIFF and PGM 16 bits"
+    )
+
+
+def _metadata(path: Path, image: Any) -> Metadata:
+    """What the file of an opened or loaded image says, without decoding anything more."""
+    exif = image.info.get("exif")
+    if image.format == "TIFF":
+        exif = _mapped(path)
+    elif isinstance(exif, bytes):
+        exif = exif.removeprefix(b"Exif\0\0")
+    else:
+        exif = b""
+    return Metadata(
+        exif,
+        _dpi(image.info.get("dpi")),
+        image.info.get("comment") if image.format in {"JPEG", "MPO"} else None,
+        image.text if image.format == "PNG" else {},  # loaded, so not again
+    )
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _dpi(values: Any) -> tuple[float, float] | None:
+    with suppress(TypeError, ValueError, ArithmeticError):
+        horizontal, vertical = map(float, values)
+        # Pillow says 1 for a TIFF that has none; JPEG has 16 bits.
+        if min(horizontal, vertical) > 1 and max(horizontal, vertical) <= 65_535:
+            return horizontal, vertical
+    return None
+
+
+def _position(image: Any) -> str:
+    """Which image of its file an opened one is, the first; "" for the only one."""
+    if image.format not in IMAGES_OF:
+        return ""
+    try:
+        images = image.n_frames
+    except Exception:  # Pillow can raise anything for damaged further ones
+        image.seek(0)
+        return ""
+    return f"{IMAGES_OF[image.format]} 1 of {images}" if images > 1 else ""
 
 
 def _load_tiff(image: Image.Image) -> None:
@@ -227,12 +312,17 @@ def _last_message(file: IO[bytes]) -> str:
 
 
 @contextmanager
-def _pixel_limit(max_megapixels: float) -> Iterator[None]:
+def _pillow(max_megapixels: float) -> Iterator[None]:
+    """Pillow as configured, without warnings, and with a limit of pixels."""
+    configure_pillow()
     before = Image.MAX_IMAGE_PIXELS
     # Pillow raises DecompressionBombError for more than twice as many.
-    Image.MAX_IMAGE_PIXELS = math.ceil(max_megapixels * 1e6 / 2)
+    limit = None if math.isinf(max_megapixels) else math.ceil(max_megapixels * 1e6 / 2)
+    Image.MAX_IMAGE_PIXELS = limit
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
 
@@ -284,8 +374,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _samples(path: Path, image: Any, tile: Any, profile: bytes | None) -> Samples | None:
-    """The 16-bit samples of a loaded image where Pillow's 8 bits would not do.
+def _samples(path: Path, image: Any, tile: Any) -> Samples | None:
+    """The 16-bit samples of a loaded image, of which Pillow may keep only 8 bits, not rounded.
 
     `tile` says how Pillow decodes it.
     """
@@ -304,7 +394,7 @@ def _samples(path: Path, image: Any, tile: Any, profile: bytes | None) -> Sample
     if raw_mode not in {f"RGB{alpha};16{order}" for alpha in ("", "A", "X") for order in "BN"}:
         return None
     is_planar = getattr(image, "tag_v2", {}).get(PLANAR_CONFIGURATION) == SEPARATE_PLANES
-    if is_planar or (transparent is None and not rgb_transform(profile, "RGB")):
+    if is_planar:
         return None
     # Pillow keeps the high byte of each sample: the low byte is what it takes for the high one in
     # the other byte order. (libtiff gives the machine's order, N.)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 from pydantic import AfterValidator, Field
 
 from colorizer.data.decoding import (
@@ -17,6 +17,7 @@ from colorizer.data.decoding import (
     FORMAT_OF_SUFFIX,
     HAS_HEIF,
     HEIF_SUFFIXES,
+    Photo,
     decode,
     is_image,
 )
@@ -31,9 +32,13 @@ MAX_MEGAPIXELS = 250
 CHROMA_NOISE = 2.5
 TONE_SIDE = 40  # pixels, up to twice as many: the reduced photograph to measure chroma in
 LUMA_STEP = 8  # levels of luma that share a chroma in a toned photograph
-# Errors that a file causes (None: its content). Others, such as a failing disk, are faults of the
-# machine, for which no photograph may be skipped.
-FILE_ERRORS = {None, errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EINVAL, errno.ENAMETOOLONG}
+# Errors that a file causes (None: its content) when it is read or written. Others, such as a full
+# or failing disk, are faults of the machine, for which no photograph may be skipped.
+FILE_ERRORS = {
+    *(None, errno.ENOENT, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EINVAL, errno.EFBIG),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+}
+NEEDS_MEMORY = "takes more memory than there is; reduce it"
 
 
 def _folder_name(name: str) -> str:
@@ -95,7 +100,7 @@ def count_kinds(names: Iterable[str]) -> str:
     return ", ".join(f"{count} {_kind(suffix)}" for suffix, count in by_count)
 
 
-def read_photo(path: Path, mode: Literal["RGB", "L"], max_megapixels: float) -> Image.Image:
+def read_photo(path: Path, mode: Literal["RGB", "L"], max_megapixels: float) -> Photo:
     """Decode a photograph to 8-bit sRGB in a mode; to RGBA or LA when it has transparency.
 
     Takes the first image of a file with several, applies the EXIF orientation and converts colors
@@ -103,8 +108,8 @@ def read_photo(path: Path, mode: Literal["RGB", "L"], max_megapixels: float) -> 
     BT.601 and takes a quarter of the memory.
 
     Raises InputError for a file that cannot be decoded, that has no known white level (floats and
-    32-bit integers), that has more than `max_megapixels`, or whose name is not one line of UTF-8;
-    MemoryError, which names the file, when the memory is too small.
+    32-bit integers), or whose name is not one line of UTF-8; TooLargeError, an InputError, for one
+    of more than `max_megapixels`; MemoryError, which names the file, when the memory is too small.
     """
     return _read(path, mode, max_megapixels, None)
 
@@ -117,15 +122,21 @@ def decode_photo(path: Path, size: int) -> np.ndarray:
     times the size is reduced while it is decoded, which is faster and takes less memory. A
     photograph of size x size pixels keeps its pixels.
     """
-    image = _read(path, "RGB", MAX_MEGAPIXELS, size)
-    if image.mode == "RGBA":
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image).convert("RGB")
+    image = over_white(_read(path, "RGB", MAX_MEGAPIXELS, size).image)
     if image.width != image.height:
         image = _central_square(image)
     if image.size != (size, size):
         image = image.resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(image)
+
+
+def over_white(image: Image.Image) -> Image.Image:
+    """Put an image in mode RGBA or LA over white, as it is seen: to RGB or L. Others stay."""
+    if not image.mode.endswith("A"):
+        return image
+    opaque = image.convert(image.mode.removesuffix("A"))
+    opaque.paste("white", mask=ImageChops.invert(image.getchannel("A")))
+    return opaque
 
 
 def tone(image: Image.Image) -> Literal["gray", "toned", "color"]:
@@ -154,7 +165,7 @@ def tone(image: Image.Image) -> Literal["gray", "toned", "color"]:
 
 def _read(
     path: Path, mode: Literal["RGB", "L"], max_megapixels: float, min_side: int | None
-) -> Image.Image:
+) -> Photo:
     if not _fits_a_line(str(path)):
         raise InputError(f"{str(path)!a}: should have a name that is one line of UTF-8; rename it")
     if path.exists() and not path.is_file():  # reading from a pipe could block forever
@@ -164,7 +175,7 @@ def _read(
     except InputError:
         raise
     except MemoryError:
-        raise MemoryError(f"{path}: takes more memory than there is; reduce it") from None
+        raise MemoryError(f"{path}: {NEEDS_MEMORY}") from None
     except OSError as error:
         if error.errno not in FILE_ERRORS:
             raise

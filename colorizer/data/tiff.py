@@ -9,9 +9,13 @@ from PIL import Image
 from colorizer.data.srgb import Samples, samples_to_srgb
 from colorizer.errors import InputError
 
+# How files begin, with their byte order; and BigTIFF.
+BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+TIFF_SIGNATURES = (*BYTE_ORDERS, b"II+\0", b"MM\0+")
+
 # Tags (TIFF 6.0; DNG 1.7) and their values.
-SUBFILE_TYPE, BITS_PER_SAMPLE, PHOTOMETRIC, PLANAR_CONFIGURATION = 254, 258, 262, 284
-COLOR_MAP, SAMPLE_FORMAT, DNG_VERSION = 320, 339, 50706
+SUBFILE_TYPE, BITS_PER_SAMPLE, PHOTOMETRIC, ORIENTATION = 254, 258, 262, 274
+PLANAR_CONFIGURATION, COLOR_MAP, SAMPLE_FORMAT, DNG_VERSION = 284, 320, 339, 50706
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK = 0, 1, 2, 5
 SEPARATE_PLANES = 2
 PREMULTIPLIED, STRAIGHT = 1, 2  # kinds of alpha among the extra samples
@@ -56,7 +60,7 @@ def read_tiff(
             if page.imagewidth * page.imagelength > max_megapixels * 1e6:
                 raise Image.DecompressionBombError
             samples = _samples(page) if _is_known(page) else None
-            orientation = int(page.tags.valueof(274, 1))
+            orientation = int(page.tags.valueof(ORIENTATION, 1))
             profile = page.iccprofile
     except (Image.DecompressionBombError, MemoryError):
         raise

@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 PREFETCH = 2  # submitted calls for each process: none is idle, and memory stays bounded
 CONNECT_SECONDS = 10  # for a scheduler to answer, and for a first worker to be there
+# Packages that the decoded bytes depend on; code that is sent needs the same Python, too.
+SAME_VERSIONS = ("pillow", "numpy", "tifffile", "pillow-heif")
 
 
 def available_processors() -> int:
@@ -92,9 +94,9 @@ def local_workers(processes: int) -> Iterator[Workers]:
 def dask_workers(address: str) -> Iterator[Workers]:
     """Use the workers of the Dask scheduler at an address, which outlive the block.
 
-    They need the packages of this environment and, at the same path, the files of the working
-    directory; code is sent to them. Raises InputError when no scheduler answers, when it has no
-    worker, or one without these files.
+    They need one thread each, the packages of this environment and, at the same path, the files of
+    the working directory; code is sent to them. Raises InputError when no scheduler answers, when
+    it has no worker, or one that lacks any of these.
     """
     import cloudpickle  # here, since few runs need them
     from distributed import Client, KilledWorker
@@ -120,6 +122,21 @@ def dask_workers(address: str) -> Iterator[Workers]:
                     f"{place}: its worker {worker} has no folder {here}; all machines should share "
                     "a file system that has it at this path"
                 )
+        for worker, threads in client.nthreads().items():
+            if threads > 1:
+                raise InputError(
+                    f"{place}: its worker {worker} has {threads} threads, and Pillow's settings "
+                    "are of a process; start workers with `dask worker --nthreads 1`"
+                )
+        versions: Any = client.get_versions(packages=SAME_VERSIONS)
+        ours = versions["client"]["packages"]
+        for worker, info in versions["workers"].items():
+            for name in ("python", *SAME_VERSIONS):
+                if (theirs := info["packages"][name]) != ours[name]:
+                    raise InputError(
+                        f"{place}: its worker {worker} has {name} {theirs} and this machine "
+                        f"{ours[name]}; all machines should have the same versions"
+                    )
         # Code is pickled as such, not as the names of modules: the scheduler and the workers need
         # none of it, and none of them runs an earlier version that it has imported.
         package = sys.modules[__name__.partition(".")[0]]

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from colorizer.data.photos import tone
+from colorizer.data.photos import over_white, tone
 from colorizer.inference.prediction import predict, to_uint8
 from colorizer.models.color_spaces import rgb_to_chroma, to_rgb
 from colorizer.models.colorizer import Colorizer, normalize
@@ -25,18 +25,16 @@ RADIUS, EPSILON = 2, 0.01
 STRIP_PIXELS = 2**19  # pixels that are colorized at once, which bounds memory: 100 bytes for each
 
 
-def colorize(
-    network: Colorizer, gray: np.ndarray, image_size: tuple[int, int], saturation: float
-) -> np.ndarray:
+def colorize(network: Colorizer, gray: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
     """Colorize a photograph and keep its own luma: uint8 (H, W) to (H, W, 3).
 
     The network predicts the chroma of the photograph reduced to `image_size`, the height and width
     that it was trained on, and of its mirror image. A guided filter (He et al. 2013; on reduced
     images, He and Sun 2015) brings that chroma up along the edges of the photograph, as slope *
-    gray + offset, times `saturation`: 1 is as the network predicts, 0 is gray. Where rgb would
-    leave 0..255 the chroma is reduced, so that luma is kept up to rounding.
+    gray + offset. Where rgb would leave 0..255 the chroma is reduced, so that luma is kept up to
+    rounding.
     """
-    return apply_chroma(gray, saturation * chroma_coefficients(network, gray, image_size))
+    return apply_chroma(gray, chroma_coefficients(network, gray, image_size))
 
 
 def chroma_coefficients(
@@ -55,23 +53,30 @@ def colorize_image(
     saturation: float,
     beside: bool,
 ) -> Image.Image:
-    """Colorize a photograph, in mode L, LA, RGB or RGBA: to RGB or RGBA.
+    """Colorize a photograph as `colorize` does, in mode L, LA, RGB or RGBA: to RGB or RGBA.
+
+    `saturation` is a factor on chroma: 1 is as the network predicts, 0 is gray. Of a photograph
+    with transparency, the network is given what is seen over white; the luma below its alpha is
+    kept, and so that of the picture over any background.
 
     With `beside`, gray stands on its left and the original on its right. An original that is gray
     or toned, such as sepia, is left out: it does not show the true colors.
     """
-    opaque = image.convert("RGB") if image.mode == "RGBA" else image
-    has_color = beside and opaque.mode == "RGB" and tone(opaque) == "color"
+    seen = over_white(image)
+    has_color = beside and seen.mode == "RGB" and tone(seen) == "color"
+    coefficients = saturation * chroma_coefficients(
+        network, np.asarray(seen.convert("L")), image_size
+    )
+    del seen  # before more memory is taken
     panels = 1 + beside + has_color
     width, height = image.size
     gray = np.asarray(image if image.mode == "L" else image.convert("L"))
     has_alpha = image.mode.endswith("A")
     row = Image.new("RGBA" if has_alpha else "RGB", (panels * width, height))
     if has_color:
-        row.paste(opaque, (2 * width, 0))
+        row.paste(image, (2 * width, 0))
     if beside:
         row.paste(Image.fromarray(gray), (0, 0))
-    coefficients = saturation * chroma_coefficients(network, gray, image_size)
     for rows, strip in color_strips(gray, coefficients):
         row.paste(Image.fromarray(strip), (beside * width, rows.start))
     if has_alpha:

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from colorizer.data.tiff import BYTE_ORDERS, ORIENTATION
+
 # The directories: the first one, and the tags in it that point to the others.
 IMAGE, EXIF, GPS = 0, 0x8769, 0x8825
 
@@ -29,7 +31,7 @@ LEFT_OUT = {MAKER_NOTE, PADDING, INTEROPERABILITY, GAMMA, EXIF, GPS}
 
 USER_COMMENT, UNICODE = 0x9286, b"UNICODE\0"  # UTF-16 follows, in the byte order of the tags
 
-ORIENTATION, COLOR_SPACE, PIXEL_WIDTH, PIXEL_HEIGHT = 274, 0xA001, 0xA002, 0xA003
+COLOR_SPACE, PIXEL_WIDTH, PIXEL_HEIGHT = 0xA001, 0xA002, 0xA003
 UPRIGHT, SRGB = 1, 1
 SHORT, LONG = 3, 4
 # Bytes of an item of each type, and of the numbers in it (a rational has two).
@@ -111,7 +113,7 @@ def add_to_tiff(path: Path, directories: Directories) -> None:
 
 
 def _read_first(data: bytes | mmap.mmap, wanted: Container[int]) -> dict[int, Tag]:
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
+    order = BYTE_ORDERS.get(data[:4])
     if order is None or len(data) < 8:
         return {}
     (offset,) = struct.unpack_from(f"{order}L", data, 4)

@@ -1,8 +1,6 @@
 """Model files: weights with the configuration that rebuilds their network, as safetensors."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,39 +40,53 @@ OLD_MARGIN = 12
 OLD_EVAL_BATCH_SIZE = 32
 
 
-class TrainingSet(NamedTuple):
-    """The name of the data set that a network was trained on, and its number of photographs."""
+class TrainedModel(NamedTuple):
+    """A network, and what it was trained on."""
 
-    data: str
-    photos: int
+    network: Colorizer
+    image_size: tuple[int, int]  # height and width of the photographs, in pixels
+    data: str | None  # name of the data set; None for files of earlier versions
+    photos: int | None  # number of photographs; None as well
+
+    @property
+    def training(self) -> str:
+        """What the network was trained on, as part of a sentence."""
+        height, width = self.image_size
+        size = f"of {width}x{height} pixels"
+        if self.data is None or self.photos is None:
+            return f"trained on photographs {size}, the file does not say which"
+        return f"trained on {self.data}: {self.photos} photographs {size}"
 
 
-def save_network(
-    path: Path, network: Colorizer, image_size: tuple[int, int], training_set: TrainingSet
-) -> None:
-    """Write weights and configuration: the same bytes for the same network.
-
-    `image_size` is the height and width, in pixels, of the images that it was trained on.
-    """
+def save_model(path: Path, model: TrainedModel) -> None:
+    """Write weights, configuration and training data: the same bytes for the same model."""
+    network = model.network
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     facts = {
         CONFIGURATION: network.params.model_dump(),
         MARGIN: network.margin,
-        IMAGE_SIZE: image_size,
-        DATA: training_set.data,
-        PHOTOS: training_set.photos,
+        IMAGE_SIZE: model.image_size,
+        DATA: model.data,
+        PHOTOS: model.photos,
     }
     # Not safetensors' save_file, whose errors do not say that the disk is full.
     path.write_bytes(save(weights, {METADATA: json.dumps(facts)}))
 
 
-def load_network(path: Path) -> Colorizer:
-    """Rebuild a network on the CPU from a model file alone.
+def load_model(path: Path) -> TrainedModel:
+    """Rebuild a network on the CPU from a model file alone, with what it was trained on.
 
-    Raises InputError for a file that is missing, damaged, or not from `save_network`.
+    Raises InputError for a file that is missing, damaged, or not from `save_model`.
     """
-    with _opened(path) as (facts, file):
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "no regular file"
+        raise InputError(f"{path}: is {kind}; should be a model file, with the suffix .safetensors")
+    try:
+        with safe_open(path, framework="pt") as file:
+            facts = _facts(path, file.metadata() or {})
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read as a model ({error})") from None
     params = validated(facts[CONFIGURATION], ModelParams, f"{path}: {CONFIGURATION}")
     try:
         with torch.device("meta"):  # takes no memory, however large the configuration says it is
@@ -82,50 +94,24 @@ def load_network(path: Path) -> Colorizer:
         network.load_state_dict(_with_new_names(weights), assign=True)
     except RuntimeError:
         raise InputError(f"{path}: the weights do not fit the network configuration") from None
-    return network
-
-
-def read_image_size(path: Path) -> tuple[int, int]:
-    """Height and width, in pixels, of the images that the network in a file was trained on.
-
-    Raises InputError as `load_network` does.
-    """
-    with _opened(path) as (facts, _):
-        size = facts.get(IMAGE_SIZE) or ()
     try:
-        height, width = map(int, size)
+        height, width = map(int, facts.get(IMAGE_SIZE) or ())
         if height < 1 or width < 1:
             raise ValueError
     except (TypeError, ValueError):
         raise InputError(f"{path}: does not say what size of images it was trained on") from None
-    return height, width
+    data, photos = facts.get(DATA), facts.get(PHOTOS)
+    return TrainedModel(
+        network,
+        (height, width),
+        data if isinstance(data, str) else None,
+        photos if isinstance(photos, int) else None,
+    )
 
 
-def describe_training(path: Path) -> str:
-    """What the network in a file was trained on, as part of a sentence.
-
-    Files of earlier versions say only the size. Raises InputError as `load_network` does.
-    """
-    height, width = read_image_size(path)
-    with _opened(path) as (facts, _):
-        data, photos = facts.get(DATA), facts.get(PHOTOS)
-    size = f"of {width}x{height} pixels"
-    if isinstance(data, str) and isinstance(photos, int):
-        return f"trained on {data}: {photos} photographs {size}"
-    return f"trained on photographs {size}, the file does not say which"
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[dict[str, Any], Any]]:
-    """The facts in a file's metadata, and the file, whose weights are read on demand."""
-    if path.exists() and not path.is_file():
-        kind = "a folder" if path.is_dir() else "no regular file"
-        raise InputError(f"{path}: is {kind}; should be a model file, with the suffix .safetensors")
-    try:
-        with safe_open(path, framework="pt") as file:
-            yield _facts(path, file.metadata() or {}), file
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as a model ({error})") from None
+def load_network(path: Path) -> Colorizer:
+    """The network of a model file, by `load_model`, which says what is raised."""
+    return load_model(path).network
 
 
 def _facts(path: Path, metadata: dict[str, str]) -> dict[str, Any]:

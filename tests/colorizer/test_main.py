@@ -15,11 +15,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from colorizer.__main__ import main
+from colorizer.data.decoding import Photo
 from colorizer.data.photos import read_photo
 from colorizer.errors import InputError
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.models.model_file import TrainingSet, save_network
+from colorizer.models.model_file import TrainedModel, save_model
 from tests.conftest import REPOSITORY, small_params
 
 GIB = 2**30
@@ -40,7 +41,7 @@ def model(tmp_path, monkeypatch) -> Path:
     params = ModelParams(**small_params()["model"] | {"color_space": "ycbcr"})
     Path("models").mkdir()
     path = Path("models/colorizer.safetensors")
-    save_network(path, Colorizer(params, 12), (16, 16), TrainingSet("tiny", 12))
+    save_model(path, TrainedModel(Colorizer(params, 12), (16, 16), "tiny", 12))
     return path
 
 
@@ -95,6 +96,20 @@ def test_transparency_is_kept(run, gray):
         assert np.abs(luma_of(Path("out", name)) - gray)[visible].max() <= 1
 
 
+def test_hidden_pixels_do_not_change_what_is_seen(run, gray):
+    alpha = np.full_like(gray, 255)
+    alpha[:, 22:] = 0
+    for name, hidden in (("a.png", gray), ("b.png", 255 - gray)):
+        layers = np.stack([np.where(alpha == 0, hidden, gray), alpha], axis=-1)
+        Image.fromarray(layers, "LA").save(name)
+    run("a.png", "b.png", "-o", "out")
+    run("a.png", "b.png", "-o", "rows", "--side-by-side")
+    for folder in ("out", "rows"):
+        first, second = (np.asarray(Image.open(Path(folder, name))) for name in ("a.png", "b.png"))
+        seen = first[..., 3] > 0
+        np.testing.assert_array_equal(first[seen], second[seen])
+
+
 def test_exif_orientation_is_applied(run, gray):
     exif = Image.Exif()
     exif[0x0112] = 6  # its top is at the right
@@ -113,6 +128,17 @@ def test_a_folder_keeps_its_structure_and_outputs_are_not_inputs_of_the_next_run
     for _ in range(2):
         run("album", "-o", "album/colors", "--force")
         assert files("album/colors") == ["1950/a.png", "b.png"]
+
+
+def test_a_folder_whose_photographs_are_all_left_out_is_an_input_error(run, gray):
+    Path("album").mkdir()
+    Image.fromarray(gray).save("album/a.png")
+    for out in ("album", "."):
+        with pytest.raises(
+            InputError, match=r"^album: all its photographs lie in .* another folder$"
+        ):
+            run("album", "-o", out)
+    assert files("album") == ["a.png"]
 
 
 @pytest.mark.parametrize(("mode", "images"), [("L", 2), ("RGB", 3), ("RGBA", 3)])
@@ -345,6 +371,9 @@ def test_saturation_scales_the_colors(run):
         ("--saturation", "nan"),
         ("--quality", "0"),
         ("--quality", "101"),
+        ("--max-megapixels", "0"),
+        ("--max-megapixels", "-inf"),
+        ("--max-megapixels", "nan"),
         ("--format", "gif"),
         ("--force", "--skip-existing", "--skip-existing"),
     ],
@@ -363,7 +392,7 @@ def test_a_photograph_that_needs_too_much_memory_does_not_stop_the_others(
     for name in ("a.png", "b.png"):
         Image.fromarray(gray).save(name)
 
-    def read(path: Path, *options) -> Image.Image:
+    def read(path: Path, *options) -> Photo:
         if path.name == "a.png":
             raise MemoryError
         return read_photo(path, *options)
@@ -372,7 +401,7 @@ def test_a_photograph_that_needs_too_much_memory_does_not_stop_the_others(
     with pytest.raises(InputError, match=r"^1 errors, see above"):
         run("a.png", "b.png", "-o", "out")
     assert files("out") == ["b.png"]
-    assert "a.png: needs more memory than there is" in capsys.readouterr().err
+    assert "a.png: takes more memory than there is" in capsys.readouterr().err
 
 
 def test_invalid_arguments_are_input_errors(run, gray):
@@ -417,12 +446,17 @@ def test_files_of_a_folder_that_are_no_photographs_are_listed_by_kind(run, gray,
     assert kinds in capsys.readouterr().err
 
 
-def test_the_largest_photograph_is_an_option(run, gray):
-    Image.fromarray(gray).save("a.png")
+def test_the_largest_photograph_is_an_option(run, gray, capsys):
+    image = Image.fromarray(gray)
+    image.save("a.tif", save_all=True, append_images=[image])
     with pytest.raises(InputError, match=r"^1 errors"):
-        run("a.png", "-o", "out", "--max-megapixels", "0.001")
-    run("a.png", "-o", "out", "--max-megapixels", "0.0014")
-    assert files("out") == ["a.png"]
+        run("a.tif", "-o", "out", "--max-megapixels", "0.001")
+    printed = capsys.readouterr().err
+    assert "a.tif: has more than 0.001 megapixels; reduce it, or raise --max-megap" in printed
+    assert "page" not in printed  # nothing was taken
+    for limit in ("0.0014", "inf"):
+        run("a.tif", "-o", limit, "--max-megapixels", limit)
+        assert files(limit) == ["a.tif"]
 
 
 def test_a_phone_photograph_of_100_megapixels_takes_half_of_2_gib(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@ import sys
 import numpy as np
 import pytest
 
-from colorizer.models.model_file import TrainingSet, save_network
+from colorizer.models.model_file import TrainedModel, save_model
 from experiments import color_casts
 from experiments.color_casts import CASTS, count_casts
 from tests.colorizer.models.conftest import build
@@ -50,7 +50,7 @@ def test_a_table_is_printed_for_each_network(make_split, tmp_path, monkeypatch, 
     make_split(draw_photos(3, seed=1), "val")
     models = [tmp_path / f"{name}.safetensors" for name in ("first", "second")]
     for model in models:
-        save_network(model, build(), (16, 16), TrainingSet("tiny", 12))
+        save_model(model, TrainedModel(build(), (16, 16), "tiny", 12))
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setattr(sys, "argv", ["color_casts", str(tmp_path / "val"), *map(str, models)])
     color_casts.main()

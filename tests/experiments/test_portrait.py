@@ -8,7 +8,7 @@ from PIL import Image
 from colorizer.files import write_yaml
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.models.model_file import TrainingSet, save_network
+from colorizer.models.model_file import TrainedModel, save_model
 from experiments import portrait
 from tests.conftest import small_params
 
@@ -20,7 +20,7 @@ def test_gray_prediction_and_original_are_drawn_side_by_side(tmp_path, monkeypat
     network = Colorizer(ModelParams(**params["model"] | {"color_space": "ycbcr"}), 12)
     for weights in network.parameters():
         torch.nn.init.zeros_(weights)
-    save_network(Path("none.safetensors"), network, (16, 16), TrainingSet("tiny", 12))
+    save_model(Path("none.safetensors"), TrainedModel(network, (16, 16), "tiny", 12))
     monkeypatch.setattr(sys, "argv", ["portrait", "none.safetensors", "portrait.png"])
     portrait.main()
     drawn = np.array(Image.open("portrait.png").convert("RGB")).astype(int)

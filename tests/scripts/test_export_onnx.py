@@ -10,7 +10,7 @@ import torch
 
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.models.model_file import TrainingSet, save_network
+from colorizer.models.model_file import TrainedModel, save_model
 from scripts import export_onnx
 from tests.conftest import UNET_WITH_BINS, small_params
 
@@ -40,7 +40,7 @@ def predictions(network: Colorizer, path: str) -> Iterator[tuple[np.ndarray, np.
 def exported(tmp_path, monkeypatch):
     def export(network: Colorizer) -> str:
         model, onnx = tmp_path / "model.safetensors", tmp_path / "model.onnx"
-        save_network(model, network, (16, 24), TrainingSet("tiny", 12))
+        save_model(model, TrainedModel(network, (16, 24), "tiny", 12))
         monkeypatch.setattr(sys, "argv", ["export_onnx", str(model), str(onnx)])
         export_onnx.main()
         return str(onnx)

@@ -74,7 +74,7 @@ def test_a_bad_photograph(built, fails, name):
     (built / "val/images" / name).write_bytes(PICTURES[name])
     message = fails("prepare", *prepare_paths(built))
     assert f"val/images/{name}: " in message
-    cures = ("; fix or remove it", "of gray or RGB", "--max-megapixels of python -m colorizer")
+    cures = ("; fix or remove it", "of gray or RGB", "megapixels; reduce it")
     assert message.endswith(cures)
     assert message.count("\n") == 0
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from colorizer.data.splits import open_split
 from colorizer.errors import InputError
@@ -64,6 +66,15 @@ if __name__ == "__main__":
 
 
 def test_a_cluster_writes_the_same_bytes(prepare, raw, capsys):
+    """Also of files for which Pillow is configured: see colorizer/data/decoding.py."""
+    rgb = np.random.default_rng(0).integers(0, 65536, (16, 16, 3), dtype=np.uint16)
+    planes = np.moveaxis(rgb, -1, 0)
+    tifffile.imwrite(raw / "train/planes.tif", planes, photometric="rgb", planarconfig="separate")
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", "x" * 3_000_000, zip=True)
+    eight = Image.fromarray((rgb >> 8).astype(np.uint8))
+    eight.save(raw / "train/text.png", pnginfo=text)
+    eight.save(raw / "train/x.webp", lossless=True)
     prepare()
     assert "decoding with the Dask scheduler" not in capsys.readouterr().out
     expected = {path: path.read_bytes() for path in Path().rglob("data/prepared/*/*")}

@@ -7,7 +7,7 @@ from safetensors import safe_open
 
 from colorizer.data.splits import open_split
 from colorizer.errors import InputError
-from colorizer.models.model_file import describe_training, load_network
+from colorizer.models.model_file import load_model, load_network
 from colorizer.training.trainer import Epoch, Trainer
 from colorizer.training.validation import SplitTensors, validate
 from tests.conftest import PHOTOS, SIZE, UNET_WITH_BINS
@@ -46,7 +46,7 @@ def test_the_reloaded_model_has_the_validation_error_that_training_reported(run,
 def test_the_model_file_says_what_it_was_trained_on_and_nothing_of_the_machine(run, params):
     params["data"]["name"] = "rosegarden"
     run("train")
-    assert describe_training(Path(MODEL)) == (
+    assert load_model(Path(MODEL)).training == (
         f"trained on rosegarden: {PHOTOS['train']} photographs of {SIZE}x{SIZE} pixels"
     )
     with safe_open(MODEL, framework="np") as file:

@@ -1,8 +1,10 @@
 """The page without a browser: make test-web."""
 
 import os
+import re
 import subprocess
 import sys
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from PIL import Image
 
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.models.model_file import TrainingSet, save_network
+from colorizer.models.model_file import TrainedModel, save_model
+from tests.broken import png
 from tests.conftest import REPOSITORY, draw_photos, small_params
 
 
@@ -41,7 +44,7 @@ def page(tmp_path, monkeypatch):
     params = ModelParams(**small_params()["model"] | {"color_space": "ycbcr"})
     Path("models").mkdir()
     network = Colorizer(params, 12)
-    save_network(Path("models/colorizer.safetensors"), network, (16, 16), TrainingSet("tiny", 12))
+    save_model(Path("models/colorizer.safetensors"), TrainedModel(network, (16, 16), "tiny", 12))
     networks = {WORKSPACE: "the pipeline's network", "0" * 40: "experiment lost"}
     Path("kept").mkdir()
     return application(networks, 12, Path("kept")).test_client()
@@ -75,7 +78,7 @@ def test_a_photograph_is_kept_for_another_network(page):
 
 def test_the_last_photographs_are_kept_and_older_ones_removed(page):
     keys = [kept_photo(post(page, photograph=(photo(), "a.png")).text) for _ in range(9)]
-    assert sorted(path.name for path in Path("kept").iterdir()) == sorted(keys[1:])
+    assert sorted(path.stem for path in Path("kept").iterdir()) == sorted(keys[1:])
     assert post(page, photo=keys[0]).status_code == 400
     assert page.get(f"/colorized/{keys[0]}/workspace").status_code == 404
     assert post(page, photo=keys[1]).status_code == 200
@@ -112,9 +115,58 @@ def test_every_fault_is_a_line_on_the_page(page, monkeypatch):
     Path("models/colorizer.safetensors").unlink()
     answer = post(page, photograph=(photo(), "a.png"))
     assert "models/colorizer.safetensors: cannot be read as a model" in answer.text
-    monkeypatch.setattr("web.__main__.read_photo", lambda _: 1 / 0)
+    monkeypatch.setattr("web.__main__.read_photo", lambda *_: 1 / 0)
     answer = post(page, photograph=(photo(), "a.png"))
     assert (answer.status_code, "division by zero" in answer.text) == (500, True)
+
+
+def test_the_suffix_tells_what_the_content_does_not(page):
+    assert "margin error" in post(page, photograph=(photo("TGA"), "фото.TGA")).text
+    raw = post(page, photograph=(photo("TIFF"), "a.cr2"))
+    assert (raw.status_code, "a.cr2: is a camera raw file" in raw.text) == (400, True)
+    for name in ("a", "a.\0", "../a", f"a.{'x' * 300}"):
+        assert post(page, photograph=(photo(), name)).status_code == 200
+
+
+def test_more_megapixels_than_the_command_reads_are_refused(page):
+    large = BytesIO(png(20_000, 18_000, 8, 2, np.zeros((1, 1), np.uint8)))
+    answer = post(page, photograph=(large, "a.png"))
+    assert answer.status_code == 400
+    assert "a.png: has more than 250 megapixels; reduce it<" in answer.text
+
+
+def test_errors_are_those_of_the_picture_over_white(page):
+    (rgb,) = draw_photos(1, seed=8, size=40)
+    texts = set()
+    for hidden in (0, 99, 255):
+        layers = np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
+        layers[:, 20:] = (hidden, 0, 255 - hidden, 0)
+        content = BytesIO()
+        Image.fromarray(layers).save(content, "PNG")
+        content.seek(0)
+        text = post(page, photograph=(content, "a.png")).text
+        texts.add(re.search(r"margin error [\d.]+:", text).group())
+    assert len(texts) == 1
+
+
+def test_the_error_and_its_map_are_right_and_take_little_memory():
+    pytest.importorskip("flask", reason="requirements-web.txt")
+    from web.__main__ import answer
+
+    torch.manual_seed(5)
+    params = ModelParams(**small_params()["model"] | {"color_space": "ycbcr"})
+    model = TrainedModel(Colorizer(params, 12), (16, 16), "tiny", 12)
+    (rgb,) = draw_photos(1, seed=8, size=1000)
+    answer(rgb[:20], model, 12)  # imports
+    tracemalloc.start()
+    text, images = answer(rgb, model, 12)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30 * 1000 * 1000  # bytes for each pixel, without those of PyTorch
+    off = np.abs(images["colorized"].astype(int) - rgb.astype(int))
+    assert f"12-margin error {(off >= 12).mean():.3f}: " in text
+    white = (images["errors"] == 255).all(axis=-1)
+    np.testing.assert_array_equal(white, (off < 12).all(axis=-1))
 
 
 def test_a_file_that_is_too_large_is_refused_with_a_line(page):
@@ -136,7 +188,8 @@ def test_the_scale_has_the_colors_of_the_map():
     assert drawn == ["ffffff", "ffffff", *(color.removeprefix("#") for color in colors)]
 
 
-def test_experiments_of_the_same_name_are_told_apart(tmp_path, monkeypatch):
+@pytest.mark.parametrize("folder", ["", "project"])
+def test_experiments_of_the_same_name_are_told_apart(tmp_path, monkeypatch, folder):
     pytest.importorskip("flask", reason="requirements-web.txt")
     from web.__main__ import list_experiments
 
@@ -149,6 +202,9 @@ def test_experiments_of_the_same_name_are_told_apart(tmp_path, monkeypatch):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     git("init", "--quiet")
+    if folder:
+        Path(folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
     expected = {}
     for message in ("first", "second"):
         Path("params.yaml").write_text("model:\n  kernels: 8\n")

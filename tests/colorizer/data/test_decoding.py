@@ -1,6 +1,9 @@
 """Image files that Pillow alone reads wrongly, not at all, or for minutes."""
 
+import inspect
 import io
+import math
+import re
 import struct
 import time
 import zlib
@@ -10,7 +13,7 @@ import numpy as np
 import pytest
 import skimage.data
 import tifffile
-from PIL import Image, ImageCms
+from PIL import EpsImagePlugin, Image, ImageCms, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
 from colorizer.data import decoding
@@ -28,7 +31,7 @@ PHOTOMETRIC = {"rgb": "rgb", "cmyk": "separated", "gray": "minisblack"}
 
 
 def read_photo(path: Path, mode: str) -> Image.Image:
-    return read_limited(path, mode, MAX_MEGAPIXELS)
+    return read_limited(path, mode, MAX_MEGAPIXELS).image
 
 
 def write_tiff(path: Path, colors: str, values: np.ndarray, **options: object) -> None:
@@ -253,6 +256,21 @@ def test_colors_of_16_bits_are_converted_from_their_profile_at_16_bits(
     assert image.mode == ("RGBA" if channels == 4 else "RGB")
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_16_bits_are_rounded_to_the_same_levels_in_gray_and_in_color(tmp_path, suffix):
+    gray = np.arange(0, 65536, 5, dtype=np.uint16)[None, :]
+    rgb = np.repeat(gray[..., None], 3, axis=-1)
+    levels = np.rint(gray / 257)  # 65535 is 255
+    for mode, values in {"L": gray, "RGB": rgb}.items():
+        path = tmp_path / f"{mode}.{suffix}"
+        if suffix == "png":
+            kind = {"L": 0, "RGB": 2}[mode]
+            path.write_bytes(png(gray.size, 1, 16, kind, values.astype(">u2")))
+        else:
+            write_tiff(path, {"L": "gray", "RGB": "rgb"}[mode], values)
+        np.testing.assert_array_equal(read_photo(path, "L"), levels)
+
+
 def test_a_profile_of_another_color_space_is_ignored(tmp_path):
     Image.fromarray(EIGHT[..., :3]).save(tmp_path / "x.png", icc_profile=gray_profile(1.8))
     np.testing.assert_array_equal(read_photo(tmp_path / "x.png", "RGB"), EIGHT[..., :3])
@@ -360,6 +378,99 @@ def test_png_with_a_long_text_is_read(tmp_path):
     np.testing.assert_array_equal(read_photo(tmp_path / "x.png", "RGB"), EIGHT[..., :3])
 
 
+@pytest.mark.parametrize("suffix", ["tif", "gif", "webp", "png"])
+def test_which_image_of_a_file_is_the_photograph(tmp_path, suffix):
+    first, *others = (Image.fromarray(RANDOM.permuted(EIGHT[..., :3], axis=2)) for _ in range(3))
+    path = tmp_path / f"x.{suffix}"
+    first.save(path, save_all=True, append_images=others, lossless=True)
+    photo = read_limited(path, "RGB", MAX_MEGAPIXELS)
+    assert photo.position == ("page 1 of 3" if suffix == "tif" else "frame 1 of 3")
+    with Image.open(path) as image:  # at its first one
+        np.testing.assert_array_equal(photo.image.convert("RGB"), image.convert("RGB"))
+    first.save(path)
+    assert read_limited(path, "RGB", MAX_MEGAPIXELS).position == ""
+
+
+def test_texts_after_the_pixels_are_read_and_other_frames_are_not(tmp_path, monkeypatch):
+    still = png(30, 40, 8, 2, EIGHT[..., :3])
+    end = still.index(b"IEND") - 4
+    chunk = b"tEXtTitle\x001950"
+    crc = struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "a.png").write_bytes(still[:end] + b"\0\0\0\x0a" + chunk + crc + still[end:])
+    first = Image.fromarray(EIGHT[..., :3])
+    text = PngInfo()
+    text.add_text("Title", "1950")
+    frames = {"append_images": [first.rotate(90), first.rotate(180)], "save_all": True}
+    first.save(tmp_path / "b.png", pnginfo=text, **frames)
+    loads = []
+    load_end = PngImagePlugin.PngImageFile.load_end
+
+    def counted(image: PngImagePlugin.PngImageFile) -> None:
+        loads.append(image.tell())
+        load_end(image)
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load_end", counted)
+    for name in ("a.png", "b.png"):
+        assert read_limited(tmp_path / name, "RGB", MAX_MEGAPIXELS).metadata.text["Title"] == "1950"
+    assert loads == [0, 0]
+    with pytest.raises(InputError, match="megapixels"):
+        read_limited(tmp_path / "a.png", "RGB", 0.0001)
+    assert loads == [0, 0]
+
+
+def iptc(compression: int, content: bytes) -> bytes:
+    """An image of 9 x 9 gray pixels in IPTC (IIM, record 3; object data in record 8)."""
+
+    def field(record: int, dataset: int, value: bytes) -> bytes:
+        return struct.pack(">BBBH", 0x1C, record, dataset, len(value)) + value
+
+    header = {60: b"\1\0", 20: b"\0\x09", 30: b"\0\x09", 120: bytes([compression])}
+    fields = b"".join(field(3, dataset, value) for dataset, value in header.items())
+    return fields + field(8, 10, content)
+
+
+def test_postscript_within_another_format_is_not_executed(tmp_path, monkeypatch):
+    executed = []
+
+    def execute(*_: object) -> None:
+        executed.append(True)
+        raise OSError("executed")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", execute)
+    eps = io.BytesIO()
+    Image.new("L", (9, 9)).save(eps, "EPS")
+    path = tmp_path / "x.iim"
+    path.write_bytes(iptc(5, eps.getvalue()))
+    with pytest.raises(OSError, match="executed"), Image.open(path) as image:  # by Pillow alone
+        image.load()
+    assert len(executed) == 1
+    assert "is not an image in a known format" in refusal(path)
+    assert find_photos_or_none(path.parent) == []
+    assert len(executed) == 1
+
+
+def find_photos_or_none(folder: Path) -> list[str]:
+    try:
+        return find_photos(folder)[0]
+    except InputError:
+        return []
+
+
+def test_no_format_lets_pillow_open_any_other():
+    for name in decoding.FORMATS:
+        factory = Image.OPEN[name][0]
+        for method in ("_open", "load", "load_prepare", "load_end", "seek"):
+            if function := getattr(factory, method, None):
+                source = inspect.getsource(function)
+                assert not re.search(r"^[^#]*\bImage\.open\(", source, re.MULTILINE), name
+
+
+def test_a_large_photograph_without_a_suffix_is_found(tmp_path):
+    header = png(20_000, 18_000, 8, 2, np.zeros((1, 1), np.uint8))
+    (tmp_path / "large").write_bytes(header)
+    assert find_photos(tmp_path) == (["large"], [])
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
@@ -421,8 +532,9 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_at_once(tmp_path):
 def test_more_megapixels_than_the_limit_are_refused(tmp_path, suffix):
     path = tmp_path / f"x.{suffix}"
     Image.new("L", (1000, 1001)).save(path)
-    assert read_limited(path, "L", 1.001).size == (1000, 1001)
-    with pytest.raises(InputError, match=r"more than 1 megapixels; .* --max-megapixels"):
+    assert read_limited(path, "L", 1.001).image.size == (1000, 1001)
+    assert read_limited(path, "L", math.inf).image.size == (1000, 1001)
+    with pytest.raises(InputError, match=r"more than 1 megapixels; reduce it$"):
         read_limited(path, "L", 1)
     write_tiff(tmp_path / "deep.tif", "gray", DEEP[..., :2], extrasamples=["unassalpha"])
     with pytest.raises(InputError, match=r"more than 0\.001 megapixels"):
@@ -450,7 +562,7 @@ def test_a_large_jpeg_is_reduced_while_it_is_decoded_and_looks_the_same(tmp_path
         lambda *args: decoded.append(decoding.decode(*args)) or decoded[-1],
     )
     from_jpeg, from_png = (decode_photo(tmp_path / name, 50) for name in ("x.jpg", "x.png"))
-    assert [image.size for image in decoded] == [(300, 200), (2400, 1600)]
+    assert [photo.image.size for photo in decoded] == [(300, 200), (2400, 1600)]
     assert np.abs(from_jpeg.astype(int) - from_png).mean() < 1
 
 

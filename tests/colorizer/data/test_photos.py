@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 from PIL import Image, ImageCms
 
-from colorizer.data.photos import decode_photo, find_photos, tone
+from colorizer.data.photos import decode_photo, find_photos, over_white, tone
 from colorizer.errors import InputError
 from tests.broken import png
 
@@ -188,6 +188,17 @@ def test_a_palette_with_transparency_is_composited_over_white(tmp_path):
     image.putpalette([0, 0, 0, 255, 0, 0])
     image.save(tmp_path / "x.png", transparency=1)
     assert (decode_photo(tmp_path / "x.png", 16) == 255).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_half_transparent_pixels_are_mixed_with_white(mode):
+    values = np.random.default_rng(0).integers(0, 256, (50, 50, len(mode)), dtype=np.uint8)
+    layers = [Image.fromarray(values[..., channel]) for channel in range(len(mode))]
+    seen = over_white(Image.merge(mode, layers))
+    share = values[..., -1:] / 255
+    expected = values[..., :-1] * share + 255 * (1 - share)
+    assert seen.mode == mode.removesuffix("A")
+    assert np.abs(np.asarray(seen).reshape(expected.shape) - expected).max() <= 0.51
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
 
+import PIL
 import pytest
 
 from colorizer.data.photos import find_photos
@@ -117,18 +118,23 @@ CLUSTER = """
 import sys
 from distributed import LocalCluster
 if __name__ == "__main__":
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    threads = int(sys.argv[1])
+    with LocalCluster(n_workers=2, threads_per_worker=threads, dashboard_address=None) as cluster:
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 """
 
 
-def start_cluster(folder: Path) -> subprocess.Popen[str]:
-    """Start a Dask cluster of two processes, which know nothing of this project."""
+def start_cluster(folder: Path, threads: int = 1) -> subprocess.Popen[str]:
+    """Start a Dask cluster of two processes, which know nothing of this project.
+
+    They take packages in `folder` before those that are installed.
+    """
     (folder / "cluster.py").write_text(CLUSTER)
     return subprocess.Popen(
-        [sys.executable, "cluster.py"],
+        [sys.executable, "cluster.py", str(threads)],
         cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(folder)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -181,6 +187,26 @@ def test_a_worker_without_the_working_directory_is_named(address, tmp_path, monk
     message = rf"its worker tcp://\S+ has no folder {hidden}; all machines should share a file"
     with pytest.raises(InputError, match=message), dask_workers(address):
         pass
+
+
+def test_workers_of_several_threads_are_refused(tmp_path):
+    with start_cluster(tmp_path, threads=2) as process:
+        address = process.stdout.readline().strip()
+        message = r"its worker tcp://\S+ has 2 threads, .* `dask worker --nthreads 1`$"
+        with pytest.raises(InputError, match=message), dask_workers(address):
+            pass
+        process.stdin.close()
+
+
+def test_workers_with_another_version_of_a_package_are_refused(tmp_path):
+    (tmp_path / "pillow-1.2.dist-info").mkdir()
+    (tmp_path / "pillow-1.2.dist-info/METADATA").write_text("Name: pillow\nVersion: 1.2\n")
+    with start_cluster(tmp_path) as process:
+        address = process.stdout.readline().strip()
+        message = rf"has pillow 1\.2 and this machine {PIL.__version__}; all machines should have"
+        with pytest.raises(InputError, match=message), dask_workers(address):
+            pass
+        process.stdin.close()
 
 
 def test_the_code_of_the_project_is_sent_to_a_cluster(address):

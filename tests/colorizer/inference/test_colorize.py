@@ -7,7 +7,7 @@ from PIL import Image
 
 from colorizer.data.color import luma
 from colorizer.inference import colorize as colorize_module
-from colorizer.inference.colorize import colorize, reduce_photo, with_luma
+from colorizer.inference.colorize import colorize, colorize_image, reduce_photo, with_luma
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
 from tests.conftest import UNET_WITH_BINS, small_params
@@ -58,7 +58,7 @@ def test_an_image_of_the_training_size_keeps_its_pixels():
 )
 def test_the_luma_of_a_photograph_is_kept(changes, size, seed):
     gray = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
-    rgb = colorize(build(**changes), gray, IMAGE_SIZE, 1)
+    rgb = colorize(build(**changes), gray, IMAGE_SIZE)
     assert rgb.shape == (*size, 3)
     assert np.abs(luma(rgb).astype(int) - gray).max() <= 1  # each channel is rounded
 
@@ -75,7 +75,7 @@ def test_chroma_is_reduced_where_rgb_would_leave_its_range(chroma, gray):
 
 def test_predicted_chroma_gives_the_colors_that_jpeg_defines():
     gray = np.tile(np.linspace(90, 160, 50).astype(np.uint8), (40, 1))
-    rgb = colorize(pointwise((0, 0), (0.2, -0.3)), gray, IMAGE_SIZE, 1)
+    rgb = colorize(pointwise((0, 0), (0.2, -0.3)), gray, IMAGE_SIZE)
     planes = [gray, np.full_like(gray, 128 + 0.2 * 127.5), np.full_like(gray, 128 - 0.3 * 127.5)]
     jpeg = Image.merge("YCbCr", [Image.fromarray(plane) for plane in planes]).convert("RGB")
     assert np.abs(rgb.astype(int) - np.asarray(jpeg)).max() <= 2
@@ -84,7 +84,7 @@ def test_predicted_chroma_gives_the_colors_that_jpeg_defines():
 def test_colors_follow_the_edges_of_luma():
     gray = np.full((320, 320), 80, np.uint8)
     gray[:, 161:] = 180  # 20 pixels are reduced to one: plain upsampling would blend colors as far
-    rgb = colorize(pointwise((0.5, -0.5), (0, 0)), gray, IMAGE_SIZE, 1).astype(int)
+    rgb = colorize(pointwise((0.5, -0.5), (0, 0)), gray, IMAGE_SIZE).astype(int)
     left, right = rgb[160, 20], rgb[160, 300]
     contrast = np.abs(left - right).max()
     assert contrast > 50
@@ -96,7 +96,10 @@ def test_colors_follow_the_edges_of_luma():
 @given(st.floats(0, 3), st.integers(90, 160))
 def test_saturation_is_a_factor_on_chroma(saturation, level):
     gray = np.full((20, 20), level, np.uint8)
-    rgb = colorize(pointwise((0, 0), (0.1, -0.1)), gray, IMAGE_SIZE, saturation)
+    network = pointwise((0, 0), (0.1, -0.1))
+    rgb = np.asarray(
+        colorize_image(Image.fromarray(gray), network, IMAGE_SIZE, saturation, beside=False)
+    )
     cb, cr = (0.1 * saturation * 127.5, -0.1 * saturation * 127.5)
     # From Y, Cb and Cr to red, green and blue, by the JFIF standard.
     expected = level + np.array([1.402 * cr, -0.344136 * cb - 0.714136 * cr, 1.772 * cb])
@@ -105,7 +108,7 @@ def test_saturation_is_a_factor_on_chroma(saturation, level):
 
 def test_strips_meet_without_a_seam(monkeypatch):
     gray = np.random.default_rng(2).integers(0, 256, (50, 30), dtype=np.uint8)
-    whole = colorize(build(**UNET_WITH_BINS), gray, IMAGE_SIZE, 1)
+    whole = colorize(build(**UNET_WITH_BINS), gray, IMAGE_SIZE)
     monkeypatch.setattr(colorize_module, "STRIP_PIXELS", 7 * 30)
-    strips = colorize(build(**UNET_WITH_BINS), gray, IMAGE_SIZE, 1)
+    strips = colorize(build(**UNET_WITH_BINS), gray, IMAGE_SIZE)
     assert np.abs(strips.astype(int) - whole).max() <= 1

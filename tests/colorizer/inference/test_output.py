@@ -9,7 +9,6 @@ from colorizer.inference.output import (
     NO_METADATA,
     SRGB_PROFILE,
     format_of,
-    read_metadata,
     with_suffix_of,
     write_photo,
 )
@@ -107,24 +106,3 @@ def test_an_image_that_is_too_wide_for_jpeg_is_an_input_error(tmp_path):
     write_photo(tmp_path / "a.jpg", wide.crop((0, 0, 65_500, 1)), "jpeg", 95, NO_METADATA)
     write_photo(tmp_path / "a.png", wide, "png", 95, NO_METADATA)
     assert Image.open(tmp_path / "a.png").size == (65_501, 1)
-
-
-def test_which_image_of_a_file_is_the_photograph(tmp_path, image):
-    pages = [image, image.rotate(90), image]
-    for name, expected in {
-        "a.tif": "page 1 of 3",
-        "a.gif": "frame 1 of 3",
-        "a.webp": "frame 1 of 3",
-        "a.png": "frame 1 of 3",
-    }.items():
-        image.save(tmp_path / name, save_all=True, append_images=pages[1:])
-        assert read_metadata(tmp_path / name)[1] == expected
-        image.save(tmp_path / name)
-        assert read_metadata(tmp_path / name)[1] == ""
-
-
-def test_a_file_that_is_no_image_has_no_metadata(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff")
-    (tmp_path / "b.tif").write_bytes(b"II*\0")
-    for name in ("a.jpg", "b.tif", "none"):
-        assert read_metadata(tmp_path / name) == (NO_METADATA, "")

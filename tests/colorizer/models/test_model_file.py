@@ -12,13 +12,7 @@ from safetensors.torch import load_file, save_file
 from colorizer.errors import InputError
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.models.model_file import (
-    TrainingSet,
-    describe_training,
-    load_network,
-    read_image_size,
-    save_network,
-)
+from colorizer.models.model_file import TrainedModel, load_model, load_network, save_model
 from tests.colorizer.models.conftest import BASELINE, MARGIN, UNET, build
 
 
@@ -54,23 +48,23 @@ def with_batch_norm(changes: dict[str, Any]) -> st.SearchStrategy[ModelParams]:
 def test_a_network_round_trips_through_its_file(tmp_path_factory, params):
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     network = Colorizer(params, MARGIN).eval()
-    save_network(path, network, (64, 80), TrainingSet("tiny", 12))
+    save_model(path, TrainedModel(network, (64, 80), "tiny", 12))
     loaded = load_network(path).eval()
     assert loaded.params == params
-    assert read_image_size(path) == (64, 80)
+    assert load_model(path).image_size == (64, 80)
     gray = torch.rand(1, 1, 6, 6)
     torch.testing.assert_close(loaded(gray), network(gray), rtol=0, atol=0)
 
 
 def test_a_file_says_what_its_network_was_trained_on(tmp_path):
     path = tmp_path / "model.safetensors"
-    save_network(path, build(), (64, 80), TrainingSet("faces", 5001))
-    assert describe_training(path) == "trained on faces: 5001 photographs of 80x64 pixels"
+    save_model(path, TrainedModel(build(), (64, 80), "faces", 5001))
+    assert load_model(path).training == "trained on faces: 5001 photographs of 80x64 pixels"
     weights = load_file(path)
     for facts in ({}, {"data": "faces"}, {"data": 3, "photos": 5001}):  # earlier versions
         write(path, weights, model=BASELINE, image_size=[64, 80], **facts)
         unknown = "trained on photographs of 80x64 pixels, the file does not say which"
-        assert describe_training(path) == unknown
+        assert load_model(path).training == unknown
 
 
 @pytest.mark.parametrize("margin", [1, 30, 255])
@@ -78,7 +72,7 @@ def test_the_margin_round_trips_through_the_file(tmp_path, margin):
     path = tmp_path / "model.safetensors"
     params = ModelParams(**BASELINE | UNET | {"chroma_bins": 33, "chroma_range": 0.8})
     network = Colorizer(params, margin).eval()
-    save_network(path, network, (80, 80), TrainingSet("tiny", 12))
+    save_model(path, TrainedModel(network, (80, 80), "tiny", 12))
     loaded = load_network(path).eval()
     assert loaded.margin == margin
     gray = torch.rand(2, 1, 16, 24) * 2 - 1
@@ -89,11 +83,9 @@ def test_the_same_network_gives_the_same_bytes(tmp_path):
     written = set()
     for _ in range(9):  # an arbitrary order may be the same by chance
         torch.manual_seed(1)
-        save_network(
+        save_model(
             tmp_path / "model",
-            build(conv_layers=4, batch_norm="hidden"),
-            (80, 80),
-            TrainingSet("tiny", 12),
+            TrainedModel(build(conv_layers=4, batch_norm="hidden"), (80, 80), "tiny", 12),
         )
         written.add((tmp_path / "model").read_bytes())
     assert len(written) == 1
@@ -103,7 +95,7 @@ def test_a_missing_and_a_broken_file_are_input_errors(tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(InputError, match=r"model\.safetensors: cannot be read as a model"):
         load_network(path)
-    save_network(path, build(), (80, 80), TrainingSet("tiny", 12))
+    save_model(path, TrainedModel(build(), (80, 80), "tiny", 12))
     whole = path.read_bytes()
     for broken in (b"", b"text", whole[:-1], whole[:50]):
         path.write_bytes(broken)
@@ -111,14 +103,13 @@ def test_a_missing_and_a_broken_file_are_input_errors(tmp_path):
             load_network(path)
 
 
-@pytest.mark.parametrize("load", [load_network, read_image_size])
-def test_what_is_no_file_is_named(tmp_path, load):
+def test_what_is_no_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r": is a folder; should be a model file"):
-        load(tmp_path)
+        load_network(tmp_path)
     os.mkfifo(tmp_path / "pipe")  # reading it would wait for a writer
     for path in (tmp_path / "pipe", Path("/dev/null")):
         with pytest.raises(InputError, match=rf"^{path}: is no regular file"):
-            load(path)
+            load_network(path)
 
 
 def test_a_file_of_another_kind_is_an_input_error(tmp_path):
@@ -126,7 +117,7 @@ def test_a_file_of_another_kind_is_an_input_error(tmp_path):
     save_file({"weight": torch.zeros(1)}, path)
     with pytest.raises(InputError, match="has no network configuration"):
         load_network(path)
-    save_network(path, build(), (80, 80), TrainingSet("tiny", 12))
+    save_model(path, TrainedModel(build(), (80, 80), "tiny", 12))
     weights = load_file(path)
     write(path, weights, model=BASELINE | {"kernels": 9}, image_size=[80, 80])
     with pytest.raises(InputError, match="the weights do not fit"):
@@ -137,7 +128,7 @@ def test_a_file_of_another_kind_is_an_input_error(tmp_path):
     for size in (None, 80, "80", [0, 80], [8]):
         write(path, weights, model=BASELINE, image_size=size)
         with pytest.raises(InputError, match="does not say what size of images"):
-            read_image_size(path)
+            load_model(path)
     for others in ({}, {"model": 3}):
         write(path, weights, **others)
         with pytest.raises(InputError, match="has no network configuration"):
@@ -148,9 +139,8 @@ def test_a_file_of_another_kind_is_an_input_error(tmp_path):
 def test_a_margin_that_is_not_a_number_of_levels_is_an_input_error(tmp_path, margin):
     path = tmp_path / "model.safetensors"
     write(path, build().state_dict(), model=BASELINE, margin=margin, image_size=[80, 80])
-    for read in (load_network, read_image_size):
-        with pytest.raises(InputError, match="has no network configuration"):
-            read(path)
+    with pytest.raises(InputError, match="has no network configuration"):
+        load_network(path)
 
 
 # The configuration of a network with the names in files of earlier versions, and its new names.
@@ -221,7 +211,7 @@ def test_a_file_of_an_earlier_version_gives_the_same_network(tmp_path):
     loaded = load_network(path).eval()
     assert loaded.params == params
     assert loaded.margin == 12
-    assert read_image_size(path) == (16, 24)
+    assert load_model(path).image_size == (16, 24)
     gray = torch.rand(3, 1, 16, 24) * 2 - 1
     assert torch.equal(loaded(gray), network(gray))
     assert loaded(gray).std() > 0
