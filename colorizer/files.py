@@ -121,8 +121,13 @@ Yaml12Loader.add_constructor("tag:yaml.org,2002:int", Yaml12Loader.construct_int
 
 def read_yaml(path: Path) -> Any:
     """Read a YAML 1.2 file. Raises InputError when it is missing or not YAML in UTF-8."""
+    return parse_yaml(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """Read a text file. Raises InputError when it is missing or not in UTF-8."""
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except UnicodeDecodeError:

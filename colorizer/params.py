@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from colorizer.errors import InputError
-from colorizer.files import read_yaml
+from colorizer.files import parse_yaml, read_text
 
 PARAMS_FILE = Path("params.yaml")  # the name that DVC gives it
 
@@ -31,7 +32,7 @@ def read_section(file: Path, name: str, section_type: type[SectionType]) -> Sect
 
     Raises InputError that names each wrong key and the closest known one.
     """
-    sections = read_yaml(file)
+    sections = _parsed(read_text(file), str(file))
     if not isinstance(sections, Mapping):
         raise InputError(f"{file}: should consist of sections such as '{name}:'")
     if name not in sections:
@@ -41,6 +42,11 @@ def read_section(file: Path, name: str, section_type: type[SectionType]) -> Sect
     if strange := [key for key in sections[name] if not isinstance(key, str)]:
         raise InputError(f"{file}: {name} has the key {strange[0]!r}; should be a word")
     return validated(sections[name], section_type, f"{file}: {name}")
+
+
+@cache  # a stage reads several sections of one file
+def _parsed(text: str, place: str) -> Any:
+    return parse_yaml(text, place)
 
 
 def validated(

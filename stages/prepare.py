@@ -14,9 +14,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from colorizer.data.color import luma, rgb_to_lab
+from colorizer.data.config import DataParams, PrepareParams
 from colorizer.data.photos import (
-    DataParams,
-    PrepareParams,
     count_kinds,
     decode_photo,
     find_photos,

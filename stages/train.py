@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from colorizer.data.photos import DataParams
+from colorizer.data.config import DataParams
 from colorizer.data.splits import array_path, open_split
 from colorizer.device import available_device, configure_torch
 from colorizer.distributed import broadcast_from_rank0, process_group, rank

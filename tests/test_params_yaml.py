@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from colorizer.data.photos import DataParams, PrepareParams
+from colorizer.data.config import DataParams, PrepareParams
 from colorizer.data.sample import SampleParams
 from colorizer.files import parse_yaml
 from colorizer.later_stages import EvaluateParams, PlotParams, PredictTestParams

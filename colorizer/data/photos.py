@@ -2,15 +2,13 @@
 
 import errno
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageChops
-from pydantic import AfterValidator, Field
 
 from colorizer.data.decoding import (
     CAMERA_RAW_SUFFIXES,
@@ -22,7 +20,6 @@ from colorizer.data.decoding import (
     is_image,
 )
 from colorizer.errors import InputError
-from colorizer.params import Section
 
 # Largest photograph that is read: what python -m colorizer needs for it is 2 GiB.
 MAX_MEGAPIXELS = 250
@@ -39,26 +36,6 @@ FILE_ERRORS = {
     *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
 }
 NEEDS_MEMORY = "takes more memory than there is; reduce it"
-
-
-def _folder_name(name: str) -> str:
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise ValueError("should be the name of a folder: letters, digits, '_', '-' and '.'")
-    return name
-
-
-class DataParams(Section):
-    """Section `data` of params.yaml."""
-
-    name: Annotated[str, AfterValidator(_folder_name)]
-
-
-class PrepareParams(Section):
-    """Section `prepare` of params.yaml."""
-
-    image_size: int = Field(ge=16, le=1024)
-    train_fraction: float = Field(ge=0.001, le=1)
-    bad_photos: Literal["fail", "skip"]
 
 
 def find_photos(folder: Path) -> tuple[list[str], list[str]]:

@@ -18,7 +18,7 @@ class ErrorTotals:
     """
 
     def __init__(self, margins: Sequence[int]) -> None:
-        """Count the errors for each of `margins`, in levels."""
+        """Count the errors for each of `margins`, in levels, 0..255."""
         self.margins = list(margins)
         self._values = 0
         # Sums of squared and absolute distances, then a count for each margin.
@@ -27,7 +27,9 @@ class ErrorTotals:
     def add(self, prediction: Tensor, target: Tensor) -> None:
         """Add a batch: float32 predictions in levels, uint8 targets, of one shape and device."""
         distance = (prediction - target).abs_().nan_to_num_(nan=LEVELS, posinf=LEVELS)
-        outside = [torch.count_nonzero(distance >= margin) for margin in self.margins]
+        # In bytes, of which each comparison reads a quarter; margins are whole levels.
+        levels = distance.clamp(max=LEVELS).to(torch.uint8)
+        outside = [torch.count_nonzero(levels >= margin) for margin in self.margins]
         exact = distance.double()
         absolute, squared = exact.sum(), exact.square_().sum()
         self._values += distance.numel()

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import pandas as pd
 
-from colorizer.device import available_device, processor_name
 from experiments.runs.experiments import last_change
 from experiments.runs.identity import code_digest
 from experiments.runs.results import read_table, write_table
@@ -29,6 +28,8 @@ def draw(candidates: Sequence[T], count: int, seed: int) -> list[T]:
 
 def record(results: Path, table: str, seed: int, rerun: int, rows: int, compared_with: str) -> None:
     """Add a line to the rechecks of a results folder."""
+    from colorizer.device import available_device, processor_name  # here: PyTorch takes 1 s
+
     line = {
         "table": table,
         "commit": last_change("HEAD"),
