@@ -27,13 +27,16 @@ class ErrorTotals:
     def add(self, prediction: Tensor, target: Tensor) -> None:
         """Add a batch: float32 predictions in levels, uint8 targets, of one shape and device."""
         distance = (prediction - target).abs_().nan_to_num_(nan=LEVELS, posinf=LEVELS)
-        # In bytes, of which each comparison reads a quarter; margins are whole levels.
-        levels = distance.clamp(max=LEVELS).to(torch.uint8)
-        outside = [torch.count_nonzero(levels >= margin) for margin in self.margins]
+        # How many distances have each whole number of levels, then at least as many: margins are
+        # whole levels.
+        levels = distance.clamp(max=LEVELS).to(torch.uint8).flatten()
+        counts = torch.bincount(levels, minlength=LEVELS + 1)
+        outside = counts.flip(0).cumsum(0).flip(0)[self.margins]
         exact = distance.double()
         absolute, squared = exact.sum(), exact.square_().sum()
         self._values += distance.numel()
-        self._sums = self._sums.to(distance.device) + torch.stack([squared, absolute, *outside])
+        sums = torch.cat([torch.stack([squared, absolute]), outside])
+        self._sums = self._sums.to(distance.device) + sums
 
     @property
     def margin_errors(self) -> list[float]:
