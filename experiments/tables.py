@@ -12,11 +12,13 @@ from pathlib import Path
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import write_text
 from colorizer.markdown import table_lines
+from colorizer.params import PARAMS_FILE
 from experiments.reporting import published
 from experiments.reporting.ablation_tables import CHECKED, RUNS_FILE, WHOLE, with_numbers
 from experiments.reporting.published import published_rows, read_published
 from experiments.reporting.statistics import Results, means
 from experiments.runs import results
+from experiments.runs.identity import require_committed
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweeps
 
 README, RESULTS = Path("README.md"), Path("docs/results.md")
@@ -90,6 +92,7 @@ def documents() -> dict[Path, str]:
 def main() -> None:
     """Write the tables."""
     argparse.ArgumentParser(description=__doc__).parse_args()
+    require_committed([str(PARAMS_FILE)])  # an experiment leaves its metrics with its params
     for path, text in documents().items():
         write_text(path, text)
 
