@@ -17,7 +17,7 @@ help: ## show this list
 
 repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then show its metrics beside the committed ones
 	dvc repro
-	dvc metrics diff --all
+	dvc metrics diff --all --precision 4
 
 test: lint ## lint, then run the tests, four at a time (many of them wait)
 	python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder

@@ -79,7 +79,8 @@ class Cluster(NamedTuple):
     @contextmanager
     def connect(self) -> Iterator[Client]:
         """A client of the cluster; starts a cluster of this machine when there is no scheduler."""
-        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it raises them, too
+        for part in ("client", "batched", "core", "comm"):  # errors are raised, too
+            logging.getLogger(f"distributed.{part}").setLevel(logging.CRITICAL)
         # A worker elsewhere does not have that module.
         cloudpickle.register_pickle_by_value(worker)
         if self.scheduler is None:

@@ -163,9 +163,14 @@ def project(tmp_path, template):
 def start(
     folder: Path, environment: dict[str, str], *words: str, data: str = "tiny"
 ) -> subprocess.Popen[str]:
-    """Start a sweep in a session of its own."""
+    """Start a sweep in a session of its own, which Ctrl-C ends.
+
+    The background jobs of a shell ignore Ctrl-C, and so would their children.
+    """
+    restored = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    run = restored + "runpy.run_module('experiments.sweep', run_name='__main__', alter_sys=True)"
     return subprocess.Popen(
-        [sys.executable, "-m", "experiments.sweep", data, *words],
+        [sys.executable, "-c", run, data, *words],
         cwd=folder,
         env=environment | {"PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
