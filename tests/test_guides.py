@@ -222,7 +222,8 @@ def test_python_finds_the_stages_after_what_the_guide_says_and_in_make(built, ru
     assert "colorized 4 of 4" in printed
     *_, last = printed.partition("Path  ")
     assert "metrics/evaluate.json  table_median.margin_error" in last
-    assert max(map(len, last.splitlines())) <= 80
+    table = [line for line in last.splitlines() if not line.startswith("make")]  # within make test
+    assert max(map(len, table)) <= 80
     shutil.rmtree(built / ".venv")
     back_to_the_commit(run)
 
