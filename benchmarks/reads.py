@@ -23,12 +23,10 @@ BATCH_SIZE = 16
 ORDERS = ("in order", "shuffled", "shuffled, prefetched")
 
 
-def open_on_disk(path: Path) -> np.ndarray:
-    """Open an array of which no page is in memory."""
-    array = open_array(path)
+def drop_from_memory(path: Path) -> None:
+    """Let the kernel forget the pages of a file that it has in memory."""
     with path.open("rb") as file:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return array
 
 
 def batches(order: str, photos: int) -> Iterator[np.ndarray]:
@@ -46,7 +44,10 @@ def main() -> None:
     parser.add_argument("order", choices=ORDERS)
     parser.add_argument("seconds", type=float, help="to stop after, at the end of a batch")
     args = parser.parse_args()
-    arrays = [open_on_disk(array_path(args.split, name)) for name in ARRAYS]
+    files = [array_path(args.split, name) for name in ARRAYS]
+    arrays = [open_array(file) for file in files]
+    for file in files:
+        drop_from_memory(file)
     if args.order == "shuffled, prefetched":
         for array in arrays:
             expect_random_reads(array)

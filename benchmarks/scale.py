@@ -24,7 +24,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.reads import ARRAYS as READ_ARRAYS
-from benchmarks.reads import ORDERS
+from benchmarks.reads import ORDERS, drop_from_memory
 from colorizer.data.photos import find_photos
 from colorizer.data.sample import PHOTOS, SampleParams, cut_tiles
 from colorizer.data.splits import ARRAYS, array_path, open_split
@@ -222,8 +222,7 @@ def epochs(prepared: Path, times: int) -> Iterator[list[object]]:
     for _ in tqdm(range(times), desc="epochs"):
         for name, limit in limits.items():
             for file in files:  # else it would be in memory that is not counted
-                with file.open("rb") as opened:
-                    os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                drop_from_memory(file)
             with memory_limit(limit) as prefix:
                 # The first epoch, which fills the memory, is not counted.
                 seconds[name] += json.loads(run([*prefix, *command], ROOT).output)["seconds"][1:]

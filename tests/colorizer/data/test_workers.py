@@ -189,24 +189,26 @@ def test_a_worker_without_the_working_directory_is_named(address, tmp_path, monk
         pass
 
 
+def assert_refused(process: subprocess.Popen[str], message: str) -> None:
+    """The workers of a cluster are refused; then it ends."""
+    address = process.stdout.readline().strip()
+    with pytest.raises(InputError, match=message), dask_workers(address):
+        pass
+    process.stdin.close()
+
+
 def test_workers_of_several_threads_are_refused(tmp_path):
     with start_cluster(tmp_path, threads=2) as process:
-        address = process.stdout.readline().strip()
         message = r"its worker tcp://\S+ has 2 threads, .* `dask worker --nthreads 1`$"
-        with pytest.raises(InputError, match=message), dask_workers(address):
-            pass
-        process.stdin.close()
+        assert_refused(process, message)
 
 
 def test_workers_with_another_version_of_a_package_are_refused(tmp_path):
     (tmp_path / "pillow-1.2.dist-info").mkdir()
     (tmp_path / "pillow-1.2.dist-info/METADATA").write_text("Name: pillow\nVersion: 1.2\n")
     with start_cluster(tmp_path) as process:
-        address = process.stdout.readline().strip()
         message = rf"has pillow 1\.2 and this machine {PIL.__version__}; all machines should have"
-        with pytest.raises(InputError, match=message), dask_workers(address):
-            pass
-        process.stdin.close()
+        assert_refused(process, message)
 
 
 def test_the_code_of_the_project_is_sent_to_a_cluster(address):
