@@ -6,6 +6,8 @@ become PNG. EXIF (title, date, place, comment; not the camera's own data or thum
 inch are kept.
 """
 
+import colorizer.openmp  # noqa: F401 before PyTorch
+
 import argparse
 import os
 import sys

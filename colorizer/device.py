@@ -44,6 +44,15 @@ def processor_name(device: torch.device) -> str:
     return f"{kind}, oneDNN up to {limit}" if limit else kind
 
 
+def bfloat16_unit(device: torch.device) -> str:
+    """What computes bfloat16 products: with train.precision bfloat16 a part of the kind, too."""
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    for capability in ("amx_bf16", "avx512_bf16"):
+        if capabilities.get(capability):
+            return capability
+    return "float32 units" if device.type == "cpu" else "the GPU"
+
+
 def to_device_if_fits(array: np.ndarray, device: torch.device) -> Tensor:
     """An array as a tensor: on a GPU when it fits there, else a view (a memory map is not read)."""
     tensor = torch.from_numpy(array)

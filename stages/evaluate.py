@@ -1,5 +1,7 @@
 """Measure the trained network and the baselines on the validation split."""
 
+import colorizer.openmp  # noqa: F401 before PyTorch
+
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,13 @@ from colorizer.errors import one_line_errors
 from colorizer.files import atomic_write, write_metrics
 from colorizer.inference.prediction import predict, to_uint8
 from colorizer.later_stages import EvaluateParams
-from colorizer.metrics.baselines import gray_table, histogram_by_gray, median_table, mode_table
+from colorizer.metrics.baselines import (
+    gray_table,
+    histogram_by_gray,
+    median_table,
+    mode_table,
+    table_margin_errors,
+)
 from colorizer.metrics.error_totals import ErrorTotals
 from colorizer.metrics.margin import MetricParams
 from colorizer.metrics.picture_metrics import PictureTotals
@@ -54,31 +62,36 @@ def evaluate(
         "table_mode": mode_table(histogram, margin),
     }
     margins = [*range(params.largest_margin + 1), margin]
-    totals = {method: ErrorTotals(margins) for method in ("network", *tables)}
+    totals = ErrorTotals(margins)
     picture_totals = PictureTotals(margin)
     gray, rgb = (
         torch.from_numpy(array).split(network.params.eval_batch_size)
         for array in (validation.gray, validation.rgb)
     )
     with tqdm(total=len(validation), desc="evaluate", unit="photo") as progress:
-        batches = zip(predict(network, gray, params.flip_tta), gray, rgb, strict=True)
-        for prediction, levels, target in batches:
+        batches = zip(predict(network, gray, params.flip_tta), rgb, strict=True)
+        for prediction, target in batches:
             images = to_uint8(prediction)
             predictions.append(images)
             picture_totals.add(images, target.numpy())
-            totals["network"].add(prediction.cpu(), target)
-            for method, table in tables.items():
-                totals[method].add(torch.from_numpy(table[levels.numpy()]), target)
+            totals.add(prediction.cpu(), target)
             progress.update(len(target))
 
-    curves = {method: total.margin_errors for method, total in totals.items()}
+    validated = histogram_by_gray(validation)
+    curves = {
+        "network": totals.margin_errors,
+        **{
+            method: table_margin_errors(table, validated, margins)
+            for method, table in tables.items()
+        },
+    }
     margin_errors = {method: curve.pop() for method, curve in curves.items()}
     best_table = min(margin_errors["table_median"], margin_errors["table_mode"])
     metrics = {
         "margin_error": margin_errors["network"],
         "accuracy": picture_totals.accuracy,
-        "mse": totals["network"].mse,
-        "mae": totals["network"].mae,
+        "mse": totals.mse,
+        "mae": totals.mae,
         "psnr": picture_totals.psnr,
         "ssim": picture_totals.ssim,
         "gain_over_table": best_table - margin_errors["network"],

@@ -1,5 +1,7 @@
 """Colorize test photographs with the trained network, as the course asks for."""
 
+import colorizer.openmp  # noqa: F401 before PyTorch
+
 import argparse
 from pathlib import Path
 

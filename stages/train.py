@@ -1,5 +1,7 @@
 """Train a network to colorize gray photographs; keep the weights of the best epoch."""
 
+from colorizer.openmp import busy_warning  # before PyTorch
+
 import argparse
 from collections.abc import Callable
 from pathlib import Path
@@ -137,6 +139,8 @@ def main() -> None:
     check_loss(model, params)
     check_later_sections(PARAMS_FILE)  # now, not after hours of training
 
+    if warning := busy_warning(params.threads):
+        print(warning)
     configure_torch(params.threads)
     with process_group(available_device()):
         train(paths, data, metric, model, params)

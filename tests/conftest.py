@@ -116,6 +116,7 @@ def small_params() -> dict[str, dict[str, Any]]:
             "launcher": "python",
             "seed": 483,
             "threads": 1,
+            "precision": "float32",
             "loss": "mse",
             "optimizer": "sgd",
             "learning_rate": 0.1,

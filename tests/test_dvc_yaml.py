@@ -27,6 +27,7 @@ GROUND_FLOOR = {
     "colorizer.git_variables": set(),
     "colorizer.later_stages": {"colorizer.errors", "colorizer.files", "colorizer.params"},
     "colorizer.markdown": set(),
+    "colorizer.openmp": set(),
     "colorizer.figures": {"colorizer.files"},
 }
 ARROWS = {

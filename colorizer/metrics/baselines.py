@@ -1,5 +1,7 @@
 """Baselines that a network has to beat: lookup tables with one color for each gray level."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from colorizer.data.splits import Split
@@ -48,6 +50,15 @@ def mode_table(histogram: np.ndarray, margin: int) -> np.ndarray:
     # padded[v] counts the values up to v - margin.
     near = padded[:, :, 2 * margin - 1 :] - padded[:, :, : histogram.shape[2]]
     return _copy_unseen(near.argmax(axis=2), histogram)
+
+
+def table_margin_errors(
+    table: np.ndarray, histogram: np.ndarray, margins: Sequence[int]
+) -> list[float]:
+    """For each margin, the share of a histogram's values that a table is that far off, or more."""
+    distance = np.abs(table[:, :, None] - np.arange(256))  # (256, 3, 256)
+    total = histogram.sum()
+    return [float(histogram[distance >= margin].sum() / total) for margin in margins]
 
 
 def _copy_unseen(table: np.ndarray, histogram: np.ndarray) -> np.ndarray:

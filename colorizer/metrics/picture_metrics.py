@@ -1,11 +1,18 @@
 """Metrics of predictions rounded to 8-bit images: accuracy, PSNR, SSIM."""
 
 import math
+from functools import cache
 
 import numpy as np
-from skimage.metrics import structural_similarity
+import torch
+from torch import Tensor
 
 from colorizer.metrics.margin import LEVELS
+
+# Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity".
+SSIM_SIGMA = 1.5  # pixels: standard deviation of the Gaussian window
+SSIM_RADIUS = 5  # pixels: the window has 11 x 11
+SSIM_C1, SSIM_C2 = (0.01 * LEVELS) ** 2, (0.03 * LEVELS) ** 2
 
 
 class PictureTotals:
@@ -24,18 +31,7 @@ class PictureTotals:
         self._images += len(images)
         self._right += int((difference < self._margin).sum())
         self._squared += int(np.square(difference).sum())
-        for image, target in zip(images, targets, strict=True):
-            self._ssim += float(
-                structural_similarity(
-                    image,
-                    target,
-                    data_range=LEVELS,
-                    channel_axis=-1,
-                    gaussian_weights=True,
-                    sigma=1.5,
-                    use_sample_covariance=False,
-                )
-            )
+        self._ssim += ssim(images, targets).sum()
 
     @property
     def accuracy(self) -> float:
@@ -52,8 +48,42 @@ class PictureTotals:
 
     @property
     def ssim(self) -> float:
-        """Structural similarity, -1..1, averaged over channels and images.
-
-        Wang et al. 2004, "Image quality assessment": Gaussian window, sigma 1.5.
-        """
+        """Structural similarity, -1..1, averaged over images: see `ssim`."""
         return self._ssim / self._images
+
+
+def ssim(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Structural similarity of each image and its target, -1..1, averaged over channels.
+
+    Wang et al. 2004, with the Gaussian window. Both are uint8 (n, H, W, 3), H and W at least 11;
+    the result is float64 (n,). It equals `skimage.metrics.structural_similarity`, which takes a
+    call for each channel of each image: five times the time for images of 80x80.
+    """
+    x, y = (
+        torch.from_numpy(values.transpose(0, 3, 1, 2).astype(np.float64, order="C"))
+        for values in (images, targets)
+    )
+    rows, columns = (_gaussian_window(size) for size in x.shape[2:])
+
+    def blur(values: Tensor) -> Tensor:
+        return rows @ (values @ columns.T)  # (n, 3, H - 10, W - 10)
+
+    mean_x, mean_y = blur(x), blur(y)
+    product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    covariance, variances = blur(x * y) - product, blur(x**2 + y**2) - squares
+    similarity = (2 * product + SSIM_C1) * (2 * covariance + SSIM_C2)
+    similarity /= (squares + SSIM_C1) * (variances + SSIM_C2)
+    mean: np.ndarray = similarity.mean(dim=(1, 2, 3)).numpy()
+    return mean
+
+
+@cache
+def _gaussian_window(size: int) -> Tensor:
+    """Matrix that averages `size` values by a window around each value that has all of it."""
+    weights = torch.exp(
+        -0.5 * (torch.arange(-SSIM_RADIUS, SSIM_RADIUS + 1).double() / SSIM_SIGMA) ** 2
+    )
+    matrix = torch.zeros(size - 2 * SSIM_RADIUS, size, dtype=torch.float64)
+    for offset, weight in enumerate(weights / weights.sum()):
+        matrix.diagonal(offset).fill_(weight)
+    return matrix

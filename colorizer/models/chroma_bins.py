@@ -25,18 +25,18 @@ def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Te
 
     It is the mean chroma, weighted by probability, in the window of bins with the most probability.
     """
-    decoded = []
     bins = probabilities.shape[-1]
     bin_width = 2 * chroma_range / (bins - 1)
     centers = torch.linspace(-chroma_range, chroma_range, bins, device=probabilities.device)
     distance = (centers[:, None] - centers).abs() / bin_width  # (bins, bins), in bins
+    decoded = []
     for channel, rgb_per_chroma in zip(
         probabilities.unbind(dim=-2), (BLUE_PER_CB, RED_PER_CR), strict=True
     ):
         half_window = margin / 127.5 / rgb_per_chroma / bin_width
-        # For the window around each center, the share of every bin that it covers.
+        # For the window around each center, by columns, the share of every bin that it covers.
         coverage = (half_window + 0.5 - distance).clamp(0, 1)
-        best = (channel @ coverage).argmax(dim=-1)
-        weights = channel * coverage[best]  # (N, h, w, bins)
-        decoded.append(weights @ centers / weights.sum(dim=-1))
+        probability, window = (channel @ coverage).max(dim=-1)  # (N, h, w)
+        weighted_sum = channel @ (coverage * centers[:, None])
+        decoded.append(weighted_sum.gather(-1, window.unsqueeze(-1)).squeeze(-1) / probability)
     return torch.stack(decoded, dim=1)

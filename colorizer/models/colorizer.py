@@ -34,13 +34,11 @@ class Colorizer(nn.Module):
         That is a* and b*, (N, 2, H, W), for lab; with chroma bins their logits, (N, 2 * bins, h,
         w).
         """
-        output: Tensor = self.body(lightness)
-        if self.params.chroma_bins:
-            return output if self.training else self.to_rgb(bin_probabilities(output), lightness)
-        output = self._upsample(output, lightness)
-        if self.training and self.params.color_space == "lab":
-            return output
-        return to_rgb(self.params.color_space, output, lightness)
+        output: Tensor = self.body(lightness).float()  # bfloat16 with autocast
+        if not self.params.chroma_bins:
+            output = self._upsample(output, lightness)
+        has_loss_on_chroma = self.params.chroma_bins or self.params.color_space == "lab"
+        return output if self.training and has_loss_on_chroma else self.to_rgb(output, lightness)
 
     def lightness(self, gray: Tensor) -> Tensor:
         """What the network sees of gray, (N, 1, H, W) on [-1, 1]."""
@@ -69,12 +67,13 @@ class Colorizer(nn.Module):
         chroma = rgb_to_chroma(pad_to_multiple(rgb, self.params))
         return functional.avg_pool2d(chroma, self.params.output_stride)
 
-    def to_rgb(self, prediction: Tensor, lightness: Tensor) -> Tensor:
-        """Rgb of a* and b* (N, 2, H, W), or of probabilities of chroma bins (N, h, w, 2, bins)."""
+    def to_rgb(self, output: Tensor, lightness: Tensor) -> Tensor:
+        """Rgb of the output of the network's body, (N, C, H, W), or of logits of chroma bins."""
         if self.params.chroma_bins:
-            chroma = decode_chroma(prediction, self.params.chroma_range, self.margin)
-            prediction = self._upsample(chroma, lightness)
-        return to_rgb(self.params.color_space, prediction, lightness)
+            probabilities = bin_probabilities(output)
+            chroma = decode_chroma(probabilities, self.params.chroma_range, self.margin)
+            output = self._upsample(chroma, lightness)
+        return to_rgb(self.params.color_space, output, lightness)
 
     def _upsample(self, output: Tensor, lightness: Tensor) -> Tensor:
         """Resize from the output stride to the size of `lightness`."""

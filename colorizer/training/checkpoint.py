@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from colorizer.device import processor_name
+from colorizer.device import bfloat16_unit, processor_name
 from colorizer.files import atomic_write
 from colorizer.params import Section
 from colorizer.training.trainer import Epoch
@@ -30,7 +30,10 @@ def fingerprint(
     the versions of PyTorch and NumPy.
     """
     params = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    machine = f"{processor_name(device)}, torch {torch.__version__}, numpy {np.__version__}"
+    machine = (
+        f"{processor_name(device)}, bfloat16 by {bfloat16_unit(device)}, "
+        f"torch {torch.__version__}, numpy {np.__version__}"
+    )
     return {
         "params": _digest(json.dumps(params, sort_keys=True).encode()),
         "data": _digest(*map(_file_digest, files)),

@@ -1,6 +1,6 @@
 """Configuration of a training run: section `train` of params.yaml."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
@@ -28,6 +28,7 @@ class TrainParams(Section):
     launcher: Annotated[str, Field(pattern=r"^(python|torchrun( .*)?)$")]
     seed: int = Field(ge=0, lt=2**63)
     threads: int = Field(ge=1, le=1024)
+    precision: Literal["float32", "bfloat16"]
     loss: LossName
     optimizer: OptimizerName
     learning_rate: float = Field(gt=0, le=1e6)

@@ -1,9 +1,13 @@
-"""Gradients of the training losses; the values of the losses are not computed."""
+"""Training losses: from a network's output and its target to a scalar, by autograd.
+
+They are summed over all values; the trainer divides by the number of values of the whole batch.
+"""
 
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 RegressionLoss = Literal["mse", "l1", "huber", "margin"]
 LossName = RegressionLoss | Literal["cross_entropy"]
@@ -11,41 +15,46 @@ LossName = RegressionLoss | Literal["cross_entropy"]
 SIGMOID_WIDTH = 0.4  # of the margin loss, in margins
 
 
-def regression_gradient(loss: RegressionLoss, difference: Tensor, margin: float) -> Tensor:
-    """Derivative of a loss with respect to d, the prediction minus its target, for each value.
+def regression_loss(loss: RegressionLoss, prediction: Tensor, target: Tensor, m: float) -> Tensor:
+    """A loss of d, the prediction minus its target, summed over all values; float32 of shape ().
 
-    `difference` and `margin` are on the scale [-1, 1].
+    Prediction, target and `m`, the margin, are on the scale [-1, 1].
 
     mse: d^2, minimal at the mean; the report's loss.
     l1: |d|, minimal at the median.
-    huber: d^2 / (2 margin) within the margin, |d| - margin / 2 beyond it (Huber 1964).
-    margin: width * sigmoid((|d| - margin) / width) with a width of 0.4 margins: the margin error
-        with a smooth step, as Nguyen and Sanner 2013 smooth the 0-1 loss. Its slope is largest at
-        the margin, 1/4, and vanishes far from it.
+    huber: d^2 / (2 m) within the margin, |d| - m / 2 beyond it (Huber 1964).
+    margin: w * sigmoid((|d| - m) / w) with w = 0.4 m: the margin error with a smooth step, as
+        Nguyen and Sanner 2013 smooth the 0-1 loss. Its slope is largest at the margin, 1/4, and
+        vanishes far from it.
     """
     match loss:
         case "mse":
-            return difference * 2
+            return functional.mse_loss(prediction, target, reduction="sum")
         case "l1":
-            return difference.sign()
+            return functional.l1_loss(prediction, target, reduction="sum")
         case "huber":
-            return (difference / margin).clamp_(-1, 1)
+            return functional.smooth_l1_loss(prediction, target, reduction="sum", beta=m)
         case "margin":
-            step = torch.sigmoid((difference.abs() - margin) / (margin * SIGMOID_WIDTH))
-            return step * (1 - step) * difference.sign()
+            width = SIGMOID_WIDTH * m
+            step: Tensor = torch.sigmoid(((prediction - target).abs() - m) / width)
+            return width * step.sum()
 
 
-def cross_entropy_gradient(probabilities: Tensor, chroma: Tensor, chroma_range: float) -> Tensor:
-    """Gradient of the summed cross-entropy with respect to the logits: (N, 2 * bins, h, w).
+def cross_entropy(logits: Tensor, chroma: Tensor, chroma_range: float) -> Tensor:
+    """Cross-entropy of bins, summed over pixels and over Cb and Cr; float32 of shape ().
 
-    `probabilities` are (N, h, w, 2, bins), `chroma` (N, 2, h, w) is the target. A chroma between
-    two centers belongs to both bins, in proportion to its distance from the other center.
+    `logits` are (N, 2 * bins, h, w), `chroma`, the target, is (N, 2, h, w): see
+    `colorizer.models.chroma_bins`. A chroma between two centers belongs to both bins, in proportion
+    to its distance from the other center.
     """
-    last = probabilities.shape[-1] - 1
-    channels_last = chroma.permute(0, 2, 3, 1).unsqueeze(-1)
+    by_bin = logits.permute(0, 2, 3, 1).unflatten(-1, (2, -1))  # (N, h, w, 2, bins)
+    last = by_bin.shape[-1] - 1
+    channels_last = chroma.permute(0, 2, 3, 1)
     position = (channels_last / chroma_range).clamp(-1, 1).add(1) * (last / 2)  # in bins
     lower = position.floor().clamp(max=last - 1)
-    share, lower = position - lower, lower.long()
-    gradient = probabilities.clone()
-    gradient.scatter_add_(-1, lower, share - 1).scatter_add_(-1, lower + 1, -share)
-    return gradient.flatten(3).permute(0, 3, 1, 2)
+    share = position - lower
+    bins = torch.stack([lower, lower + 1], dim=-1).long()
+    shares = torch.stack([1 - share, share], dim=-1)
+    of_target = by_bin.gather(-1, bins) * shares
+    total: Tensor = by_bin.logsumexp(dim=-1).sum() - of_target.sum()
+    return total

@@ -16,12 +16,11 @@ from colorizer.data.splits import Split
 from colorizer.device import to_device_if_fits
 from colorizer.distributed import all_reduce_sum, rank, shard, world_size, wrap_ddp
 from colorizer.metrics.margin import LARGEST_MSE
-from colorizer.models.chroma_bins import bin_probabilities
 from colorizer.models.color_spaces import normalize_lab
 from colorizer.models.colorizer import Colorizer, normalize
 from colorizer.training.augmentation import flip_and_shift, sample_flips_and_shifts
 from colorizer.training.config import TrainParams
-from colorizer.training.losses import cross_entropy_gradient, regression_gradient
+from colorizer.training.losses import cross_entropy, regression_loss
 from colorizer.training.lr_schedules import lr_factor
 from colorizer.training.optimizers import build_optimizer
 from colorizer.training.validation import SplitTensors, validate
@@ -65,6 +64,7 @@ class Trainer:
         self._ddp_network = wrap_ddp(network)
         self._params = params
         self._margin = margin
+        self._autocast = params.precision == "bfloat16"
         seen = training.lab if network.params.color_space == "lab" else training.gray
         self._training_input = to_device_if_fits(seen, _device(network))
         self._training_rgb = to_device_if_fits(training.rgb, _device(network))
@@ -208,25 +208,28 @@ class Trainer:
         """Update the weights with this rank's shard of a batch; the sum of its squared errors."""
         lightness, rgb, chroma = self._load_images(batch)
         target = rgb if chroma is None else chroma
-        output = self._ddp_network(lightness)
+        with torch.autocast(lightness.device.type, torch.bfloat16, enabled=self._autocast):
+            output = self._ddp_network(lightness)
+        loss = self._loss(output, target)
         self._optimizer.zero_grad()
-        prediction = output.detach()
-        if self._params.loss == "cross_entropy":
-            prediction = bin_probabilities(prediction)
-            chroma_range = self._network.params.chroma_range
-            gradient = cross_entropy_gradient(prediction, target, chroma_range)
-        else:
-            difference = prediction - target
-            gradient = regression_gradient(self._params.loss, difference, self._margin / 127.5)
-        if chroma is not None:
-            difference = self._network.to_rgb(prediction, lightness) - rgb
         # The loss is the mean over the whole batch. DDP averages gradients over ranks; times the
         # number of ranks that is their sum.
         values = len(batch) * target.shape[1:].numel()
-        output.backward(gradient.mul_(world_size() / values))
+        (loss * (world_size() / values)).backward()
         self._optimizer.step()
-        squared_error: Tensor = difference.square().sum()
+        if chroma is None and self._params.loss == "mse":
+            return loss.detach()  # the same sum
+        prediction = output.detach()
+        if chroma is not None:
+            prediction = self._network.to_rgb(prediction, lightness)
+        squared_error: Tensor = (prediction - rgb).square().sum()
         return squared_error
+
+    def _loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """The loss, summed over all values."""
+        if self._params.loss == "cross_entropy":
+            return cross_entropy(output, target, self._network.params.chroma_range)
+        return regression_loss(self._params.loss, output, target, self._margin / 127.5)
 
     def _load_images(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Load the shard of a batch that is this rank's, augmented, on [-1, 1].

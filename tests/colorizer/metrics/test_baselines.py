@@ -3,7 +3,13 @@ import pytest
 
 from colorizer.data.color import luma
 from colorizer.metrics import baselines
-from colorizer.metrics.baselines import gray_table, histogram_by_gray, median_table, mode_table
+from colorizer.metrics.baselines import (
+    gray_table,
+    histogram_by_gray,
+    median_table,
+    mode_table,
+    table_margin_errors,
+)
 
 
 @pytest.fixture
@@ -55,3 +61,11 @@ def test_a_gray_level_without_training_pixels_is_copied(make_split):
     histogram = histogram_by_gray(make_split(np.full((1, 16, 16, 3), 9, np.uint8)))
     for table in (median_table(histogram), mode_table(histogram, 1)):
         np.testing.assert_array_equal(table[[8, 9, 200]], [[8] * 3, [9] * 3, [200] * 3])
+
+
+def test_the_errors_of_a_table_are_those_of_its_predictions(rgb, histogram):
+    table = np.random.default_rng(4).integers(0, 256, (256, 3)).astype(np.float32)
+    distance = np.abs(table[luma(rgb)] - rgb)
+    expected = [(distance >= margin).mean() for margin in (0, 12, 40)]
+    assert expected[0] == 1 > expected[1] > expected[2] > 0
+    assert table_margin_errors(table, histogram, [0, 12, 40]) == pytest.approx(expected)

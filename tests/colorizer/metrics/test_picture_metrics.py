@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
-from skimage.metrics import mean_squared_error, peak_signal_noise_ratio
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 
-from colorizer.metrics.picture_metrics import PictureTotals
+from colorizer.metrics.picture_metrics import PictureTotals, ssim
 
 
 def score(images: np.ndarray, targets: np.ndarray) -> PictureTotals:
@@ -50,6 +53,28 @@ def test_ssim_equals_the_published_formula_on_uniform_images():
     constant = (0.01 * 255) ** 2
     expected = (2 * 200 * 100 + constant) / (200**2 + 100**2 + constant)
     assert score(bright, dark).ssim == pytest.approx(expected)
+
+
+@given(
+    st.tuples(st.integers(11, 24), st.integers(11, 40)).flatmap(
+        lambda size: arrays(np.uint8, (2, 2, *size, 3))
+    )
+)
+def test_ssim_equals_scikit_image(pairs):
+    images, targets = pairs
+    expected = [
+        structural_similarity(
+            image,
+            target,
+            data_range=255,
+            channel_axis=-1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for image, target in zip(images, targets, strict=True)
+    ]
+    np.testing.assert_allclose(ssim(images, targets), expected, rtol=0, atol=1e-11)
 
 
 def test_scores_do_not_depend_on_batches(images):

@@ -5,14 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from colorizer.models.chroma_bins import bin_probabilities
-from colorizer.training.losses import cross_entropy_gradient, regression_gradient
+from colorizer.training.losses import cross_entropy, regression_loss
 
 MARGIN = 12 / 127.5
 WIDTH = 0.4 * MARGIN
 BINS = 9  # centers at -1, -0.75, ..., 1
 
-# Losses by their definitions, to be differentiated by autograd.
+# Losses of a value by their definitions.
 VALUES = {
     "mse": lambda d: d**2,
     "l1": lambda d: d.abs(),
@@ -25,18 +24,19 @@ VALUES = {
 
 
 @pytest.mark.parametrize("loss", VALUES)
-@given(difference=st.floats(-2, 2).filter(lambda d: abs(d) > 1e-6))
-def test_gradient_equals_autograd(loss, difference):
-    d = torch.tensor([difference], dtype=torch.float64, requires_grad=True)
-    VALUES[loss](d).sum().backward()
-    torch.testing.assert_close(regression_gradient(loss, d.detach(), MARGIN), d.grad)
+@given(arrays(np.float64, (2, 5), elements=st.floats(-2, 2)))
+def test_a_loss_is_the_sum_of_its_definition(loss, difference):
+    d = torch.from_numpy(difference)
+    target = torch.linspace(-1, 1, 5, dtype=torch.float64).expand(2, 5)
+    ours = regression_loss(loss, target + d, target, MARGIN)
+    torch.testing.assert_close(ours, VALUES[loss](d).sum(), rtol=1e-6, atol=1e-6)
 
 
 def test_the_gradient_of_the_margin_loss_is_largest_at_the_margin_and_vanishes_far_from_it():
-    """As shares of the largest gradient, that at the margin."""
-    zero, half, at_margin, far = (
-        regression_gradient("margin", torch.tensor([0, 0.5, 1, 5]) * MARGIN, MARGIN) * 4
-    )
+    """As shares of the largest gradient, that at the margin, which is 1/4."""
+    prediction = torch.tensor([0, 0.5, 1, 5]).mul(MARGIN).requires_grad_()
+    regression_loss("margin", prediction, torch.zeros(4), MARGIN).backward()
+    zero, half, at_margin, far = prediction.grad * 4
     assert at_margin == pytest.approx(1)
     assert 0.5 < half < 0.7
     assert zero == 0
@@ -48,28 +48,30 @@ def test_the_gradient_of_the_margin_loss_is_largest_at_the_margin_and_vanishes_f
     arrays(np.float32, (3, 2, 2, 5), elements=st.floats(-1, 1, width=32)),
     st.sampled_from([1.0, 0.5]),
 )
-def test_cross_entropy_gradient_equals_pytorch_with_soft_targets(logits, chroma, chroma_range):
+def test_cross_entropy_equals_pytorch_with_soft_targets(logits, chroma, chroma_range):
     centers = np.linspace(-chroma_range, chroma_range, BINS).reshape(BINS, 1, 1, 1, 1)
     distance = np.abs(chroma.clip(-chroma_range, chroma_range) - centers)
     shares = (1 - distance * (BINS - 1) / (2 * chroma_range)).clip(0)  # (bins, 3, 2, 2, 5)
     np.testing.assert_allclose(shares.sum(axis=0), 1, atol=1e-5)
-    differentiable = torch.from_numpy(logits).requires_grad_()
-    torch.nn.functional.cross_entropy(
-        differentiable.reshape(6, BINS, 2, 5),
+    ours, theirs = (torch.from_numpy(logits).requires_grad_() for _ in range(2))
+    expected = torch.nn.functional.cross_entropy(
+        theirs.reshape(6, BINS, 2, 5),
         torch.from_numpy(shares.transpose(1, 2, 0, 3, 4).reshape(6, BINS, 2, 5)).float(),
         reduction="sum",
-    ).backward()
-    probabilities = bin_probabilities(torch.from_numpy(logits))
-    ours = cross_entropy_gradient(probabilities, torch.from_numpy(chroma), chroma_range)
-    torch.testing.assert_close(ours, differentiable.grad, rtol=1e-4, atol=1e-5)
+    )
+    loss = cross_entropy(ours, torch.from_numpy(chroma), chroma_range)
+    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-3)
+    loss.backward()
+    expected.backward()
+    torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
     ("chroma", "chroma_range"), [(-1.0, 1.0), (1.7, 1.0), (-0.6, 0.5), (0.9, 0.5)]
 )
 def test_a_chroma_beyond_the_range_belongs_to_the_outermost_bin(chroma, chroma_range):
-    certain = torch.full((BINS,), 1e-30)
-    certain[0 if chroma < 0 else -1] = 1.0
-    probabilities = bin_probabilities(certain.log().repeat(2).view(1, 2 * BINS, 1, 1))
+    certain = torch.full((BINS,), -70.0)
+    certain[0 if chroma < 0 else -1] = 0.0
     target = torch.full((1, 2, 1, 1), chroma)
-    assert cross_entropy_gradient(probabilities, target, chroma_range).abs().max() < 1e-6
+    logits = certain.repeat(2).view(1, 2 * BINS, 1, 1)
+    assert cross_entropy(logits, target, chroma_range) < 1e-6

@@ -148,11 +148,13 @@ RECIPES = {
     "ema": {"ema_decay": 0.9, "loss": "huber"},
     "chroma bins": {"loss": "cross_entropy"},
     "lab, augmentation": {"loss": "l1", "horizontal_flip": True, "max_shift": 2},
+    "bfloat16": {"loss": "cross_entropy", "precision": "bfloat16", "ema_decay": 0.9},
 }
 # Changes of section model for each recipe; the others train the default.
 MODELS = {
     "chroma bins": UNET_WITH_BINS | {"dropout": 0.2},
     "lab, augmentation": {"color_space": "lab", "batch_norm": "hidden"},
+    "bfloat16": UNET_WITH_BINS | {"batch_norm": "hidden"},
 }
 DEFAULT_MODEL = {"batch_norm": "hidden", "dropout": 0.2}
 
@@ -369,3 +371,29 @@ def test_only_what_is_read_in_random_order_is_advised_as_such(training, validati
     monkeypatch.setattr("colorizer.training.trainer.expect_random_reads", advised.append)
     start(build(color_space="lab"), training, validation, loss="mse")
     assert [id(array) for array in advised] == [id(training.lab), id(training.rgb)]
+
+
+@pytest.mark.parametrize(
+    ("loss", "model"),
+    [
+        ("mse", {"batch_norm": "all"}),
+        ("mse", {"kernels": 16, "conv_layers": 3, "batch_norm": "hidden"}),
+        ("margin", {"color_space": "ycbcr"}),
+        ("l1", {"color_space": "lab"}),
+        ("cross_entropy", UNET_WITH_BINS | {"batch_norm": "hidden"}),
+        ("cross_entropy", UNET_WITH_BINS | {"kernels": 16}),
+    ],
+)
+def test_bfloat16_differs_by_rounding_only(training, validation, loss, model):
+    """Its numbers have 8 significant bits, float32 has 24; a bin is one or the other."""
+    tolerance = 0.15 if loss == "cross_entropy" else 0.03
+    options = {"loss": loss, "epochs": 3, "optimizer": "adam", "learning_rate": 0.003}
+    networks = {precision: build(**model) for precision in ("float32", "bfloat16")}
+    exact, rounded = (
+        run(network, training, validation, precision=precision, **options).history
+        for precision, network in networks.items()
+    )
+    for ours, theirs in zip(rounded, exact, strict=True):
+        assert ours.train_mse == pytest.approx(theirs.train_mse, rel=tolerance)
+        assert ours.val_mse == pytest.approx(theirs.val_mse, rel=tolerance)
+    assert all(weight.dtype == torch.float32 for weight in networks["bfloat16"].parameters())
