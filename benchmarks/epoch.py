@@ -3,6 +3,8 @@
 Prints a line of JSON: seconds and training errors, an entry for each epoch.
 """
 
+import colorizer.openmp  # noqa: F401 before PyTorch
+
 import argparse
 import json
 import time

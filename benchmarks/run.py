@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from tqdm import tqdm
 
@@ -36,6 +37,10 @@ STAGES = ("sample", "prepare", "train", "evaluate", "predict_test", "plot")
 # conv layers, kernels, batch norm: configurations of the report.
 NETWORKS = ((1, 8, 0), (2, 2, 0), (2, 8, 0), (2, 16, 0), (4, 4, 0), (4, 8, 0), (2, 8, 1))
 EPOCHS = {"reference": 2, "ours": 4}  # the first of each is not counted
+BUSY_PROCESSES = (0, 1, 2, 4)
+BUSY_NETWORK = ("2", "16", "0")  # conv layers, kernels, batch norm: the report's best
+# The default of GNU's OpenMP library, which colorizer.openmp then leaves as it is.
+SPINNING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "300000"}
 MEMORY_SIZES = (5_000, 50_000)  # photographs in all splits together
 
 
@@ -212,6 +217,42 @@ def sweep(prepared: Path, times: int) -> Iterator[list[object]]:
         ]
 
 
+def busy(prepared: Path, threads: int, times: int) -> Iterator[list[object]]:
+    """Seconds per epoch beside processes that do nothing but compute, a row for each number."""
+    processors = len(os.sched_getaffinity(0))
+    ways = {"spinning": (SPINNING, threads), "as chosen": ({}, threads), "one thread": ({}, 1)}
+    alone = 0.0
+    for count in tqdm(BUSY_PROCESSES, desc="busy"):
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        with busy_processes(count):
+            for _ in range(times):
+                for way, (variables, number) in ways.items():
+                    arguments = ["ours", str(prepared), *BUSY_NETWORK, str(number), "3"]
+                    with patch.dict(os.environ, variables):
+                        seconds[way].append(statistics.median(timed_epochs(arguments)[0]))
+        alone = alone or statistics.median(seconds["spinning"])
+        fair = alone * max(1, (threads + count) / processors)
+        ratios = [chosen / fair for chosen in seconds["as chosen"]]
+        yield [
+            count,
+            f"{fair:.2f}",
+            *(median_and_range(values, 2) for values in seconds.values()),
+            median_and_range(ratios, 1),
+        ]
+
+
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    """Let processes compute without end during the block."""
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
 def dvc(times: int) -> Iterator[list[object]]:
     """Time that DVC adds to the stages of the committed pipeline, in a clone, a row each."""
     rows: dict[str, list[float]] = {}
@@ -289,6 +330,11 @@ def main() -> None:
                 f"Simultaneous runs (2 conv, 16 kernels) on {raw.name}:",
                 ["runs", "threads each", "epochs/s in total", "relative to one run"],
                 [*sweep(folder, times)],
+            ),
+            table(
+                f"Seconds per epoch (2 conv, 16 kernels) on {raw.name} beside busy processes:",
+                ["busy", "fair share", "spinning", "as chosen", "1 thread", "chosen / fair"],
+                [*busy(folder, args.threads, times)],
             ),
             table(
                 "Peak memory, anonymous pages, MB:",

@@ -118,6 +118,7 @@ def small_params() -> dict[str, dict[str, Any]]:
             "threads": 1,
             "precision": "float32",
             "loss": "mse",
+            "contrast_weight": 0.0,
             "optimizer": "sgd",
             "learning_rate": 0.1,
             "momentum": 0.0,

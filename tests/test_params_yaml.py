@@ -28,6 +28,7 @@ SECTIONS = {
 # Other keys that a key needs so that it can have all its values.
 OF_UNET = {"network": "unet", "color_space": "ycbcr"}
 WITH = {
+    "contrast_weight": {"loss": "cross_entropy"},
     "depth": OF_UNET,
     "output_stride": OF_UNET,
     "patch_size": OF_UNET,

@@ -14,10 +14,25 @@ from torch import Tensor
 from colorizer.models.color_spaces import BLUE_PER_CB, RED_PER_CR
 
 
+def bin_log_probabilities(logits: Tensor) -> Tensor:
+    """Log softmax over bins: logits (N, 2 * bins, h, w) to (N, h, w, 2, bins)."""
+    return _by_bin(logits).log_softmax(dim=-1)
+
+
 def bin_probabilities(logits: Tensor) -> Tensor:
     """Softmax over bins: logits (N, 2 * bins, h, w) to probabilities (N, h, w, 2, bins)."""
-    channels_last: Tensor = logits.permute(0, 2, 3, 1).unflatten(-1, (2, -1))
-    return channels_last.softmax(dim=-1)
+    return _by_bin(logits).softmax(dim=-1)
+
+
+def bin_centers(bins: int, chroma_range: float, device: torch.device) -> Tensor:
+    """The chroma of each bin: float32 (bins,)."""
+    return torch.linspace(-chroma_range, chroma_range, bins, device=device)
+
+
+def expected_chroma(probabilities: Tensor, chroma_range: float) -> Tensor:
+    """The mean chroma, weighted by probability: (N, 2, h, w)."""
+    centers = bin_centers(probabilities.shape[-1], chroma_range, probabilities.device)
+    return (probabilities @ centers).permute(0, 3, 1, 2)
 
 
 def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Tensor:
@@ -27,7 +42,7 @@ def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Te
     """
     bins = probabilities.shape[-1]
     bin_width = 2 * chroma_range / (bins - 1)
-    centers = torch.linspace(-chroma_range, chroma_range, bins, device=probabilities.device)
+    centers = bin_centers(bins, chroma_range, probabilities.device)
     distance = (centers[:, None] - centers).abs() / bin_width  # (bins, bins), in bins
     decoded = []
     for channel, rgb_per_chroma in zip(
@@ -40,3 +55,8 @@ def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Te
         weighted_sum = channel @ (coverage * centers[:, None])
         decoded.append(weighted_sum.gather(-1, window.unsqueeze(-1)).squeeze(-1) / probability)
     return torch.stack(decoded, dim=1)
+
+
+def _by_bin(logits: Tensor) -> Tensor:
+    channels_last: Tensor = logits.permute(0, 2, 3, 1).unflatten(-1, (2, -1))
+    return channels_last

@@ -22,6 +22,12 @@ def _needs_optimizer_with_momentum(momentum: float, info: ValidationInfo) -> flo
     return momentum
 
 
+def _needs_cross_entropy(weight: float, info: ValidationInfo) -> float:
+    if weight and info.data.get("loss") != "cross_entropy":
+        raise ValueError(f"loss is {info.data.get('loss')}; should be 0.0, or loss cross_entropy")
+    return weight
+
+
 class TrainParams(Section):
     """Section `train` of params.yaml."""
 
@@ -30,6 +36,7 @@ class TrainParams(Section):
     threads: int = Field(ge=1, le=1024)
     precision: Literal["float32", "bfloat16"]
     loss: LossName
+    contrast_weight: Annotated[float, Field(ge=0, le=1000), AfterValidator(_needs_cross_entropy)]
     optimizer: OptimizerName
     learning_rate: float = Field(gt=0, le=1e6)
     momentum: Annotated[

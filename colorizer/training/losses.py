@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from colorizer.models.chroma_bins import expected_chroma
+
 RegressionLoss = Literal["mse", "l1", "huber", "margin"]
 LossName = RegressionLoss | Literal["cross_entropy"]
 
 SIGMOID_WIDTH = 0.4  # of the margin loss, in margins
+CONTRAST_SCALE = 0.05  # of chroma, for the contrast loss: 6 levels of Cb and Cr
 
 
 def regression_loss(loss: RegressionLoss, prediction: Tensor, target: Tensor, m: float) -> Tensor:
@@ -40,21 +43,30 @@ def regression_loss(loss: RegressionLoss, prediction: Tensor, target: Tensor, m:
             return width * step.sum()
 
 
-def cross_entropy(logits: Tensor, chroma: Tensor, chroma_range: float) -> Tensor:
-    """Cross-entropy of bins, summed over pixels and over Cb and Cr; float32 of shape ().
+def cross_entropy(log_probabilities: Tensor, chroma: Tensor, chroma_range: float) -> Tensor:
+    """Cross-entropy of chroma bins, summed over pixels and over Cb and Cr; float32 of shape ().
 
-    `logits` are (N, 2 * bins, h, w), `chroma`, the target, is (N, 2, h, w): see
+    `log_probabilities` are (N, h, w, 2, bins), `chroma`, the target, is (N, 2, h, w): see
     `colorizer.models.chroma_bins`. A chroma between two centers belongs to both bins, in proportion
     to its distance from the other center.
     """
-    by_bin = logits.permute(0, 2, 3, 1).unflatten(-1, (2, -1))  # (N, h, w, 2, bins)
-    last = by_bin.shape[-1] - 1
+    last = log_probabilities.shape[-1] - 1
     channels_last = chroma.permute(0, 2, 3, 1)
     position = (channels_last / chroma_range).clamp(-1, 1).add(1) * (last / 2)  # in bins
     lower = position.floor().clamp(max=last - 1)
     share = position - lower
     bins = torch.stack([lower, lower + 1], dim=-1).long()
     shares = torch.stack([1 - share, share], dim=-1)
-    of_target = by_bin.gather(-1, bins) * shares
-    total: Tensor = by_bin.logsumexp(dim=-1).sum() - of_target.sum()
-    return total
+    return -(log_probabilities.gather(-1, bins) * shares).sum()
+
+
+def contrast_loss(probabilities: Tensor, chroma: Tensor, chroma_range: float) -> Tensor:
+    """Loss of expected chroma minus its mean over the photograph, summed as in `cross_entropy`.
+
+    For d, the error of that difference, in units of CONTRAST_SCALE: d^2 / 2 within 1, |d| - 1/2
+    beyond it. The tint of a photograph can hardly be inferred from gray, so that it is most of the
+    noise in the gradient of the cross-entropy; this loss does not depend on it.
+    """
+    difference = (expected_chroma(probabilities, chroma_range) - chroma) / CONTRAST_SCALE
+    means = difference.mean(dim=(2, 3), keepdim=True).expand_as(difference)
+    return functional.smooth_l1_loss(difference, means, reduction="sum")

@@ -16,11 +16,12 @@ from colorizer.data.splits import Split
 from colorizer.device import to_device_if_fits
 from colorizer.distributed import all_reduce_sum, rank, shard, world_size, wrap_ddp
 from colorizer.metrics.margin import LARGEST_MSE
+from colorizer.models.chroma_bins import bin_log_probabilities
 from colorizer.models.color_spaces import normalize_lab
 from colorizer.models.colorizer import Colorizer, normalize
 from colorizer.training.augmentation import flip_and_shift, sample_flips_and_shifts
 from colorizer.training.config import TrainParams
-from colorizer.training.losses import cross_entropy, regression_loss
+from colorizer.training.losses import contrast_loss, cross_entropy, regression_loss
 from colorizer.training.lr_schedules import lr_factor
 from colorizer.training.optimizers import build_optimizer
 from colorizer.training.validation import SplitTensors, validate
@@ -228,7 +229,12 @@ class Trainer:
     def _loss(self, output: Tensor, target: Tensor) -> Tensor:
         """The loss, summed over all values."""
         if self._params.loss == "cross_entropy":
-            return cross_entropy(output, target, self._network.params.chroma_range)
+            chroma_range, weight = self._network.params.chroma_range, self._params.contrast_weight
+            log_probabilities = bin_log_probabilities(output)
+            loss = cross_entropy(log_probabilities, target, chroma_range)
+            if weight:
+                loss += weight * contrast_loss(log_probabilities.exp(), target, chroma_range)
+            return loss
         return regression_loss(self._params.loss, output, target, self._margin / 127.5)
 
     def _load_images(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:

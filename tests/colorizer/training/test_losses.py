@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from colorizer.training.losses import cross_entropy, regression_loss
+from colorizer.models.chroma_bins import bin_log_probabilities
+from colorizer.training.losses import contrast_loss, cross_entropy, regression_loss
 
 MARGIN = 12 / 127.5
 WIDTH = 0.4 * MARGIN
@@ -59,7 +60,7 @@ def test_cross_entropy_equals_pytorch_with_soft_targets(logits, chroma, chroma_r
         torch.from_numpy(shares.transpose(1, 2, 0, 3, 4).reshape(6, BINS, 2, 5)).float(),
         reduction="sum",
     )
-    loss = cross_entropy(ours, torch.from_numpy(chroma), chroma_range)
+    loss = cross_entropy(bin_log_probabilities(ours), torch.from_numpy(chroma), chroma_range)
     torch.testing.assert_close(loss, expected, rtol=1e-4, atol=1e-3)
     loss.backward()
     expected.backward()
@@ -73,5 +74,30 @@ def test_a_chroma_beyond_the_range_belongs_to_the_outermost_bin(chroma, chroma_r
     certain = torch.full((BINS,), -70.0)
     certain[0 if chroma < 0 else -1] = 0.0
     target = torch.full((1, 2, 1, 1), chroma)
-    logits = certain.repeat(2).view(1, 2 * BINS, 1, 1)
-    assert cross_entropy(logits, target, chroma_range) < 1e-6
+    log_probabilities = bin_log_probabilities(certain.repeat(2).view(1, 2 * BINS, 1, 1))
+    assert cross_entropy(log_probabilities, target, chroma_range) < 1e-6
+
+
+@given(
+    arrays(np.float64, (2, 3, 4, 2, BINS), elements=st.floats(0.01, 1)),
+    arrays(np.float32, (2, 2, 3, 4), elements=st.floats(-1, 1, width=32)),
+    st.sampled_from([1.0, 0.5]),
+)
+def test_contrast_loss_equals_its_definition(weights, chroma, chroma_range):
+    probabilities = weights / weights.sum(axis=-1, keepdims=True)
+    centers = np.linspace(-chroma_range, chroma_range, BINS)
+    error = np.einsum("nhwkb,b->nkhw", probabilities, centers) - chroma
+    d = np.abs(error - error.mean(axis=(2, 3), keepdims=True)) / 0.05
+    expected = np.where(d < 1, d**2 / 2, d - 0.5).sum()
+    tensors = torch.from_numpy(probabilities).float(), torch.from_numpy(chroma)
+    assert contrast_loss(*tensors, chroma_range).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_contrast_loss_does_not_depend_on_the_tint():
+    generator = torch.Generator().manual_seed(0)
+    probabilities = torch.rand(2, 3, 4, 2, BINS, generator=generator).softmax(dim=-1)
+    chroma = torch.linspace(-0.3, 0.3, 48).view(2, 2, 3, 4)
+    tint = torch.tensor([[0.1, -0.2], [0.3, 0.0]])[..., None, None]
+    torch.testing.assert_close(
+        contrast_loss(probabilities, chroma + tint, 1.0), contrast_loss(probabilities, chroma, 1.0)
+    )

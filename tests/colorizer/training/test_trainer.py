@@ -148,7 +148,12 @@ RECIPES = {
     "ema": {"ema_decay": 0.9, "loss": "huber"},
     "chroma bins": {"loss": "cross_entropy"},
     "lab, augmentation": {"loss": "l1", "horizontal_flip": True, "max_shift": 2},
-    "bfloat16": {"loss": "cross_entropy", "precision": "bfloat16", "ema_decay": 0.9},
+    "bfloat16": {
+        "loss": "cross_entropy",
+        "contrast_weight": 1.0,
+        "precision": "bfloat16",
+        "ema_decay": 0.9,
+    },
 }
 # Changes of section model for each recipe; the others train the default.
 MODELS = {
