@@ -31,7 +31,6 @@ from colorizer.files import read_yaml, write_yaml
 from colorizer.git_variables import drop_git_variables
 from colorizer.metrics.series import read_series
 from colorizer.params import PARAMS_FILE
-from experiments.models import MODELS_FILE, named_models
 from experiments.reporting.ablation_tables import (
     CHECKED,
     MARGINS,
@@ -43,7 +42,7 @@ from experiments.reporting.ablation_tables import (
 from experiments.runs.identity import code_digest, params_digest
 from experiments.runs.rechecks import BASELINE, ROWS, draw, record
 from experiments.runs.results import read_table, write_table
-from experiments.runs.sweeps import Changes
+from experiments.runs.sweeps import MODELS_FILE, Changes, named_models
 from experiments.runs.timing import reference_epochs, run_module
 
 HELD_OUT_EVERY = 5

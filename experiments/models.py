@@ -3,32 +3,13 @@
 import argparse
 import subprocess
 import sys
-from pathlib import Path
 from textwrap import fill
 
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import read_yaml
 from colorizer.git_variables import drop_git_variables
-from experiments.runs.sweeps import Changes, exp_run_options
+from experiments.runs.sweeps import MODELS_FILE, exp_run_options, named_models, own_changes
 
-MODELS_FILE = Path("experiments/models.yaml")
 WIDTH = 80  # of the list of models
-
-
-def own_changes(file: Path) -> dict[str, Changes]:
-    """The changes of params.yaml that each named model adds to those of the model above it."""
-    steps: dict[str, Changes] = read_yaml(file)
-    return steps
-
-
-def named_models(file: Path) -> dict[str, Changes]:
-    """The changes of params.yaml of each named model: its own and those of all above it."""
-    models: dict[str, Changes] = {}
-    changes: Changes = {}
-    for name, own in own_changes(file).items():
-        changes = changes | own
-        models[name] = changes
-    return models
 
 
 def main() -> None:

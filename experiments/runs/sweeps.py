@@ -9,10 +9,11 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from colorizer.errors import InputError
-from colorizer.files import parse_yaml
+from colorizer.files import parse_yaml, read_yaml
 from colorizer.params import Section, read_section
 
 SWEEPS_FILE = Path("experiments/sweeps.yaml")
+MODELS_FILE = Path("experiments/models.yaml")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.]+$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z_]+\.[a-z_]+$")]  # such as model.kernels
@@ -39,6 +40,7 @@ class Run(NamedTuple):
 class Sweep(Section):
     """An entry of sweeps.yaml."""
 
+    model: str | None = None  # named model that the sweep changes; params.yaml without it
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**63)]], Field(min_length=1)]
     changes: Changes = Field(default_factory=dict)
     runs: dict[Name, Changes] = Field(default_factory=dict)
@@ -63,6 +65,22 @@ class Sweep(Section):
         return points
 
 
+def own_changes(file: Path) -> dict[str, Changes]:
+    """The changes of params.yaml that each named model adds to those of the model above it."""
+    steps: dict[str, Changes] = read_yaml(file)
+    return steps
+
+
+def named_models(file: Path) -> dict[str, Changes]:
+    """The changes of params.yaml of each named model: its own and those of all above it."""
+    models: dict[str, Changes] = {}
+    changes: Changes = {}
+    for name, own in own_changes(file).items():
+        changes = changes | own
+        models[name] = changes
+    return models
+
+
 def parse(file: Path) -> Any:
     """Content of a YAML file. Raises InputError when it is not YAML."""
     return _parsed(file, file.read_text(encoding="utf-8"))
@@ -81,13 +99,21 @@ def read_sweeps(file: Path, data: str) -> list[Run]:
 def read_sweep(file: Path, name: str, data: str) -> list[Run]:
     """Runs of a sweep on a data set, seed by seed."""
     sweep = read_section(file, name, Sweep)
+    changes_of_sweep = sweep.changes
+    if sweep.model is not None:
+        models = named_models(MODELS_FILE)
+        if sweep.model not in models:
+            raise InputError(
+                f"{file}: {name} has model {sweep.model}; should be one of {', '.join(models)}"
+            )
+        changes_of_sweep = models[sweep.model] | sweep.changes
     return [
         Run(
             name=f"{data}-{name}-{point}-{seed}",
             sweep=name,
             point=point,
             seed=seed,
-            changes=sweep.changes | changes | THREADS | {"data.name": data, "train.seed": seed},
+            changes=changes_of_sweep | changes | THREADS | {"data.name": data, "train.seed": seed},
         )
         for seed in sweep.seeds
         for point, changes in sweep.points().items()

@@ -13,8 +13,13 @@ from colorizer.files import read_yaml
 from colorizer.later_stages import EvaluateParams, PredictTestParams
 from colorizer.models.config import ModelParams
 from colorizer.training.config import TrainParams, check_loss
-from experiments.models import named_models
-from experiments.runs.sweeps import exp_run_options
+from experiments.runs.sweeps import (
+    MODELS_FILE,
+    SWEEPS_FILE,
+    exp_run_options,
+    named_models,
+    read_sweep,
+)
 from tests.conftest import REPOSITORY, small_params
 
 MODELS = named_models(REPOSITORY / "experiments/models.yaml")
@@ -36,6 +41,28 @@ def test_each_model_has_the_changes_of_those_before_it(tmp_path):
         "b": {"model.kernels": 16, "train.horizontal_flip": True},
         "c": {"model.kernels": 2, "train.horizontal_flip": True},
     }
+
+
+def test_a_sweep_can_change_a_named_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("experiments").mkdir()
+    MODELS_FILE.write_text("a: {model.kernels: 16}\nb: {model.tanh: true}\nc: {model.depth: 1}\n")
+    sweep = "{model: b, seeds: [7], changes: {train.epochs: 2}, runs: {more: {model.kernels: 32}}}"
+    SWEEPS_FILE.write_text(f"wide: {sweep}\nlost: {sweep.replace('b,', 'd,')}\n")
+    (run,) = read_sweep(SWEEPS_FILE, "wide", "photos")
+    assert run.changes == {
+        "model.kernels": 32,
+        "model.tanh": True,
+        "train.epochs": 2,
+        "train.seed": 7,
+        "train.threads": 1,
+        "evaluate.threads": 1,
+        "data.name": "photos",
+    }
+    with pytest.raises(
+        InputError, match=r"sweeps.yaml: lost has model d; should be one of a, b, c"
+    ):
+        read_sweep(SWEEPS_FILE, "lost", "photos")
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -1,0 +1,94 @@
+"""Measure how much of the error of networks is the tint of whole photographs.
+
+The tint of a photograph is its mean Cb and Cr. The error without it is that of predictions whose
+tint was replaced with that of the target: what a network of the same quality would reach if it knew
+the light. R2 is the share of the variance of the targets' tints that the predicted tints explain.
+"""
+
+import argparse
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from colorizer.data.splits import open_split
+from colorizer.device import configure_torch
+from colorizer.errors import one_line_errors
+from colorizer.inference.prediction import predict
+from colorizer.markdown import table
+from colorizer.metrics.error_totals import ErrorTotals
+from colorizer.metrics.margin import MetricParams
+from colorizer.models.color_spaces import LUMA_BLUE, LUMA_GREEN, LUMA_RED, rgb_to_chroma, to_rgb
+from colorizer.models.model_file import load_network
+from colorizer.params import PARAMS_FILE, read_section
+
+THREADS = 1
+
+
+def with_tint_of(images: Tensor, targets: Tensor) -> Tensor:
+    """Images with the mean chroma of their targets: float32 (n, 3, H, W) on [-1, 1]."""
+    chroma = rgb_to_chroma(images)
+    weights = images.new_tensor([LUMA_RED, LUMA_GREEN, LUMA_BLUE])
+    luma = torch.einsum("nchw,c->nhw", images, weights).unsqueeze(1)
+    return to_rgb("ycbcr", chroma + (tints(targets) - tints(images))[:, :, None, None], luma)
+
+
+def tints(images: Tensor) -> Tensor:
+    """Mean Cb and Cr of images (n, 3, H, W) on [-1, 1]: (n, 2)."""
+    return rgb_to_chroma(images).mean(dim=(2, 3))
+
+
+def shares_of_tint(
+    predictions: Iterable[Tensor], targets: Iterable[Tensor], margin: int
+) -> tuple[float, float, list[float]]:
+    """Margin error, margin error without tint, and R2 of Cb and of Cr.
+
+    Predictions are float32 (n, H, W, 3) in levels, targets uint8 of that shape.
+    """
+    whole, without = ErrorTotals([margin]), ErrorTotals([margin])
+    predicted, true = [], []
+    for prediction, target in zip(predictions, targets, strict=True):
+        image, truth = (
+            values.float().div(127.5).sub(1).permute(0, 3, 1, 2) for values in (prediction, target)
+        )
+        whole.add(prediction, target)
+        corrected = with_tint_of(image, truth).permute(0, 2, 3, 1).add(1).mul(127.5)
+        without.add(corrected, target)
+        predicted.append(tints(image))
+        true.append(tints(truth))
+    errors = torch.cat(predicted) - torch.cat(true)
+    variance = torch.cat(true).var(dim=0, correction=0)
+    r2 = 1 - errors.square().mean(dim=0) / variance
+    return whole.margin_errors[0], without.margin_errors[0], r2.tolist()
+
+
+def main() -> None:
+    """Print a row for each network."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("split", type=Path, help="prepared split")
+    parser.add_argument(
+        "models", type=Path, nargs="+", help="model files; a file's stem is its label"
+    )
+    args = parser.parse_args()
+    margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
+    split = open_split(args.split)
+    configure_torch(THREADS)
+    rows = []
+    for path in args.models:
+        network = load_network(path)
+        gray, rgb = (
+            torch.from_numpy(array).split(network.params.eval_batch_size)
+            for array in (split.gray, split.rgb)
+        )
+        error, without, r2 = shares_of_tint(predict(network, gray, flip_tta=False), rgb, margin)
+        rows.append(
+            [path.stem, f"{error:.4f}", f"{without:.4f}", *(f"{value:.3f}" for value in r2)]
+        )
+    header = ["network", f"{margin}-margin error", "without tint", "R2 of Cb", "R2 of Cr"]
+    print(table(f"{len(split)} photographs:", header, rows))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
