@@ -15,7 +15,7 @@ ABLATION_FILE, RUNS_FILE = "ablation.md", "runs.csv"
 REPORT = "report_best"
 CHECKED = (REPORT, "ours_small", "ours_best")
 # The splits that the networks of a data set are evaluated on, and their names in the tables.
-WHOLE = {"val": "validation"}
+WHOLE = {"val": "validation", "train": "training"}
 REDUCED = {"val": "validation, a fifth held out", "test": "held out"}
 REFERENCE_EPOCHS = 40  # of the report's best run, the last 5 without a lower error
 MARGINS = (4, 6, 8, 12, 16, 24, 32)
@@ -55,18 +55,22 @@ def tables(
         f"Mean ± standard deviation. Seeds: {', '.join(map(str, sorted(rows['seed'].unique())))}. "
         f"Processors: {', '.join(processors)}." + (f" {recheck}" if recheck else "")
     )
-    whole = rows[rows["measured_on"] == WHOLE["val"]]
+    whole, training = (rows[rows["measured_on"] == WHOLE[split]] for split in ("val", "train"))
     timings = reference_epochs(rows)
     reference = REFERENCE_EPOCHS * timings.median()
     yield table(
         "Each model has the changes of all above it; the difference is that of the error from the "
-        "row above, paired by seed, with its 95% interval by Student's t. Time is that of "
+        "row above, paired by seed, with its 95% interval by Student's t. The training error is "
+        "that of the trained network on the training photographs. Time is that of "
         f"training, as a share of {REFERENCE_EPOCHS} epochs of the reference loop (the report's "
         f"way of training) with the report's best network: {reference:.0f} s here. An epoch of it "
         f"was timed {len(timings)} times between these runs: median {timings.median():.2f} s, "
         f"{timings.min():.2f} to {timings.max():.2f} s.",
-        ["model", "changed", "12-margin error", "difference", *(name for name, _ in STEP.values())],
-        [*_steps(whole, models)],
+        [
+            *("model", "changed", "12-margin error", "difference", "training error"),
+            *(name for name, _ in STEP.values()),
+        ],
+        [*_steps(whole, training, models)],
     )
     margins = means(whole, "model", {f"error_{margin}": 4 for margin in MARGINS})
     yield table(
@@ -82,7 +86,10 @@ def tables(
     )
 
 
-def _steps(rows: pd.DataFrame, models: Mapping[str, Changes]) -> Iterator[list[str]]:
+def _steps(
+    rows: pd.DataFrame, training: pd.DataFrame, models: Mapping[str, Changes]
+) -> Iterator[list[str]]:
+    training_errors = means(training, "model", {"margin_error": 4})["margin_error"]
     found = means(rows, "model", {"margin_error": 4} | {name: STEP[name][1] for name in STEP})
     measured = [model for model in models if model in found.index]
     errors = rows.pivot(index="seed", columns="model", values="margin_error")[measured]
@@ -101,6 +108,7 @@ def _steps(rows: pd.DataFrame, models: Mapping[str, Changes]) -> Iterator[list[s
                 "<br>".join(f"{key} {value}" for key, value in own.items()),
                 f"**{error}**",
                 difference if step["count"] else "",
+                training_errors[model],
                 *others,
             ]
 

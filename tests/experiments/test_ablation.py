@@ -109,24 +109,30 @@ def test_rows_have_what_the_stages_measure_and_are_not_measured_twice(
     rows = work()
     assert [(row["model"], row["measured_on"]) for row in rows] == [
         ("report_best", "validation"),
+        ("report_best", "training"),
         ("ours_best", "validation"),
+        ("ours_best", "training"),
         ("report_best", "validation, a fifth held out"),
         ("report_best", "held out"),
         ("ours_best", "validation, a fifth held out"),
         ("ours_best", "held out"),
     ]
-    assert [row["epochs"] for row in rows[:2]] == ["3", "2"]
+    assert [row["epochs"] for row in rows[:4]] == ["3", "3", "2", "2"]
 
     params["model"]["kernels"] = 3
     params["train"]["seed"] = 5
-    for data, measured in ((raw, rows[0]), (tmp_path / "reduced", rows[3])):
+    for data, split, measured in (
+        (raw, "val", rows[0]),
+        (raw, "train", rows[1]),
+        (tmp_path / "reduced", "test", rows[5]),
+    ):
         if data != raw:
             hold_out(raw, data)
         run_stage("prepare", data.as_posix(), *PREPARED)
         run_stage("train", *PATHS["train"])
-        train, val, *outputs = PATHS["evaluate"]
-        split = val if data == raw else PREPARED[2]
-        run_stage("evaluate", train, split, *outputs)
+        train, _, *outputs = PATHS["evaluate"]
+        splits = dict(zip(("train", "val", "test"), PREPARED, strict=False))
+        run_stage("evaluate", train, splits[split], *outputs)
         metrics = json.loads(Path(EVALUATION).read_text())
         for name in METRICS:
             assert float(measured[name]) == metrics[name]
@@ -141,8 +147,8 @@ def test_rows_have_what_the_stages_measure_and_are_not_measured_twice(
 
     Path("experiments/models.yaml").write_text(MODELS.replace("epochs: 2", "epochs: 1"))
     again = work()
-    assert again[:3] == [rechecked[0], *rechecked[2:4]]
-    assert [row["epochs"] for row in again[3:]] == ["1"] * 3
+    assert again[:4] == [*rechecked[:2], *rechecked[4:6]]
+    assert [row["epochs"] for row in again[4:]] == ["1"] * 4
 
 
 def test_an_epoch_of_the_reference_loop_is_timed(raw):
@@ -242,7 +248,7 @@ def test_rows_of_other_params_are_not_stamped(work, measured_rows):
     Path("experiments/models.yaml").write_text(MODELS.replace("epochs: 2", "epochs: 1"))
     rows = work("--recheck", "4")
     assert {row["model"] for row in rows if row["code"] == code_digest()} == {"report_best"}
-    assert Replay.trained == ("report_best 1", "report_best 2")
+    assert Replay.trained == ("report_best 2", "report_best 2")
     write_table(RUNS_FILE, pd.DataFrame(measured_rows).query("model == 'ours_best'"))
     with pytest.raises(InputError, match=r"runs.csv: has no run of the current params$"):
         work("--recheck", "4")
@@ -264,9 +270,15 @@ def row(model: str, seed: int, measured_on: str, error: float, seconds: float) -
 def test_the_tables_show_means_deviations_and_gains():
     errors = {"report_best": (0.23, 0.22, 0.24), "ours_best": (0.19, 0.19, 0.19)}
     rows = [
-        row(model, seed, measured_on, error, seconds=100 if model == "report_best" else 400)
+        row(
+            model,
+            seed,
+            measured_on,
+            error - (measured_on == "training") / 100,
+            seconds=100 if model == "report_best" else 400,
+        )
         for model, values in errors.items()
-        for measured_on in ("validation", "held out")
+        for measured_on in ("validation", "training", "held out")
         for seed, error in enumerate(values)
     ]
     models = {
@@ -280,11 +292,14 @@ def test_the_tables_show_means_deviations_and_gains():
     assert checked == f"{header} Last checked on abc."
     report, ours = steps.splitlines()[-2:]
     # Standard deviation of 0.22, 0.23 and 0.24: sqrt(0.0002 / 2). 100 s of 40 epochs of 10 s: 0.25.
-    assert report.startswith("| report_best | model.kernels 16 | **0.2300 ± 0.0100** |  |")
+    assert report.startswith(
+        "| report_best | model.kernels 16 | **0.2300 ± 0.0100** |  | 0.2200 ± 0.0100 |"
+    )
     assert report.endswith("| 0.25 ± 0.00 |")
     # 0.04, 0.03 and 0.05 less: 4.3027 * 0.01 / sqrt(3) is 0.0248.
     assert ours.startswith(
-        "| ours_best | train.loss margin | **0.1900 ± 0.0000** | -0.0400, -0.0648 to -0.0152 |"
+        "| ours_best | train.loss margin | **0.1900 ± 0.0000** | -0.0400, -0.0648 to -0.0152 | "
+        "0.1800 ± 0.0000 |"
     )
     assert ours.endswith("| 1.00 ± 0.00 |")
     assert checks.splitlines()[-1].endswith("| 0.1900 ± 0.0000 | 0.0400 ± 0.0100 |")
