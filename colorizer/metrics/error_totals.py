@@ -32,8 +32,8 @@ class ErrorTotals:
         levels = distance.clamp(max=LEVELS).to(torch.uint8).flatten()
         counts = torch.bincount(levels, minlength=LEVELS + 1)
         outside = counts.flip(0).cumsum(0).flip(0)[self.margins]
-        exact = distance.double()
-        absolute, squared = exact.sum(), exact.square_().sum()
+        exact = distance.double().flatten()
+        absolute, squared = exact.sum(), exact.dot(exact)
         self._values += distance.numel()
         sums = torch.cat([torch.stack([squared, absolute]), outside])
         self._sums = self._sums.to(distance.device) + sums

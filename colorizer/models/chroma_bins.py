@@ -13,6 +13,11 @@ from torch import Tensor
 
 from colorizer.models.color_spaces import BLUE_PER_CB, RED_PER_CR
 
+# How much less a window counts bins at its edges: of the windows that contain all of a narrow mode,
+# the one that it is in the middle of is the best.
+EDGE_DISCOUNT = 0.2
+TINY = 1e-12  # instead of no curvature, when all windows are equally probable
+
 
 def bin_log_probabilities(logits: Tensor) -> Tensor:
     """Log softmax over bins: logits (N, 2 * bins, h, w) to (N, h, w, 2, bins)."""
@@ -38,11 +43,12 @@ def expected_chroma(probabilities: Tensor, chroma_range: float) -> Tensor:
 def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Tensor:
     """The chroma with which blue and red are most probably within `margin` levels: (N, 2, h, w).
 
-    It is the mean chroma, weighted by probability, in the window of bins with the most probability.
+    The probability is that of a window of bins around each center; between the best center and its
+    neighbors, the maximum is that of the parabola through their three windows.
     """
-    bins = probabilities.shape[-1]
-    bin_width = 2 * chroma_range / (bins - 1)
-    centers = bin_centers(bins, chroma_range, probabilities.device)
+    last = probabilities.shape[-1] - 1
+    bin_width = 2 * chroma_range / last
+    centers = bin_centers(last + 1, chroma_range, probabilities.device)
     distance = (centers[:, None] - centers).abs() / bin_width  # (bins, bins), in bins
     decoded = []
     for channel, rgb_per_chroma in zip(
@@ -51,9 +57,13 @@ def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Te
         half_window = margin / 127.5 / rgb_per_chroma / bin_width
         # For the window around each center, by columns, the share of every bin that it covers.
         coverage = (half_window + 0.5 - distance).clamp(0, 1)
-        probability, window = (channel @ coverage).max(dim=-1)  # (N, h, w)
-        weighted_sum = channel @ (coverage * centers[:, None])
-        decoded.append(weighted_sum.gather(-1, window.unsqueeze(-1)).squeeze(-1) / probability)
+        windows = channel @ (coverage * (1 - EDGE_DISCOUNT * distance / half_window))
+        best = windows.argmax(dim=-1, keepdim=True)
+        # The first and the last bin have the same neighbor on both sides.
+        below, above = (best - 1).abs(), last - (last - best - 1).abs()
+        left, top, right = (windows.gather(-1, bins) for bins in (below, best, above))
+        offset = (left - right) / (2 * (left - 2 * top + right)).clamp(max=-TINY)
+        decoded.append(((best + offset) * bin_width - chroma_range).squeeze(-1))
     return torch.stack(decoded, dim=1)
 
 
