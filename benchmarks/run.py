@@ -4,23 +4,28 @@ What is compared runs alternately, several times, on one data set.
 """
 
 import argparse
+import itertools
 import json
+import operator
 import os
 import statistics
 import subprocess
 import sys
 import time
+import timeit
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+import torch
 from tqdm import tqdm
 
 from benchmarks.epoch import SEED
 from benchmarks.measure import Cost, measure
 from colorizer.data.photos import find_photos
+from colorizer.device import configure_torch
 from colorizer.files import read_yaml, write_yaml
 from colorizer.git_variables import drop_git_variables
 from colorizer.markdown import median_and_range, table
@@ -37,6 +42,7 @@ STAGES = ("sample", "prepare", "train", "evaluate", "predict_test", "plot")
 # conv layers, kernels, batch norm: configurations of the report.
 NETWORKS = ((1, 8, 0), (2, 2, 0), (2, 8, 0), (2, 16, 0), (4, 4, 0), (4, 8, 0), (2, 8, 1))
 EPOCHS = {"reference": 2, "ours": 4}  # the first of each is not counted
+MATRIX_SIZE, COPIED_FLOATS = 2048, 2**26
 BUSY_PROCESSES = (0, 1, 2, 4)
 BUSY_NETWORK = ("2", "16", "0")  # conv layers, kernels, batch norm: the report's best
 # The default of GNU's OpenMP library, which colorizer.openmp then leaves as it is.
@@ -91,6 +97,52 @@ def operators(prepared: Path, threads: int) -> Iterator[list[object]]:
         shares = json.loads(measure(["-m", "benchmarks.operators", *arguments], ROOT).output)
         texts = (f"{name.removeprefix('aten::')} {share:.0%}" for name, share in shares.items())
         yield [network_title(*network), ", ".join(texts)]
+
+
+def roofline(raw: Path, prepared: Path, threads: int, times: int) -> Iterator[list[object]]:
+    """How near our epochs are to the limits of arithmetic and of memory, a row for each network.
+
+    The limits are those of a large matrix product and of a copy, measured here with these threads.
+    """
+    configure_torch(threads)
+    training, validation = (len(find_photos(raw / split)[0]) for split in ("train", "val"))
+    size = read_yaml(ROOT / "params.yaml")["prepare"]["image_size"]
+    square = torch.ones(MATRIX_SIZE, MATRIX_SIZE)
+    copied = torch.ones(COPIED_FLOATS)
+    product = min(timeit.repeat(lambda: square @ square, number=1, repeat=20))
+    copy = min(timeit.repeat(lambda: copied.clone(), number=1, repeat=20))
+    flops, bandwidth = 2 * MATRIX_SIZE**3 / product, 2 * 4 * COPIED_FLOATS / copy
+    for network in tqdm(NETWORKS, desc="roofline"):
+        operations, values = work_per_pixel(*network)
+        pixels = [size**2 * (training + validation), size**2 * training]
+        arithmetic = sum(map(operator.mul, pixels, operations)) / flops
+        memory = 4 * sum(map(operator.mul, pixels, values)) / bandwidth
+        arguments = ["ours", str(prepared), *map(str, network), str(threads), str(EPOCHS["ours"])]
+        seconds = statistics.median(epoch_cost(arguments)[0] for _ in range(times))
+        yield [
+            network_title(*network),
+            f"{arithmetic:.2f}",
+            f"{memory:.2f}",
+            f"{seconds:.2f}",
+            f"{seconds / max(arithmetic, memory):.1f}",
+        ]
+    print(f"{flops / 1e9:.0f} GFLOP/s, {bandwidth / 1e9:.1f} GB/s")
+
+
+def work_per_pixel(conv_layers: int, kernels: int, batch_norm: int) -> tuple[list[int], list[int]]:
+    """Floating point operations, and values read or written: forward, then what training adds."""
+    channels = [1, *[kernels] * (conv_layers - 1), 3]
+    products = [9 * a * b for a, b in itertools.pairwise(channels)]
+    hidden = sum(channels[1:-1])
+    # A convolution reads its input and writes its output, a ReLU reads and writes.
+    forward = sum(channels[:-1]) + sum(channels[1:]) + 2 * hidden
+    # The loss reads two arrays and writes the gradient; the gradient of the kernel reads the input
+    # and the gradient, that of the input reads the gradient and writes another; that of a ReLU
+    # reads two arrays and writes one.
+    backward = 3 * 3 + sum(channels[:-1]) + sum(channels[1:]) + sum(channels[2:]) + 4 * hidden
+    if batch_norm:  # 3 passes each for mean and variance, and for each result
+        forward, backward = forward + 6 * sum(channels[1:]), backward + 6 * sum(channels[1:])
+    return [2 * sum(products), 2 * (sum(products) + sum(products[1:]))], [forward, backward]
 
 
 def network_title(conv_layers: int, kernels: int, batch_norm: int) -> str:
@@ -320,6 +372,11 @@ def main() -> None:
                 "The operators that take most of our time:",
                 ["network", "share"],
                 [*operators(folder, args.threads)],
+            ),
+            table(
+                "Seconds per epoch, and the limits of arithmetic and of memory:",
+                ["network", "arithmetic", "memory", "ours", "ours / limit"],
+                [*roofline(raw, folder, args.threads, times)],
             ),
             table(
                 f"Photographs per second on {raw.name}:",
