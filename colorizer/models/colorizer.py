@@ -64,8 +64,8 @@ class Colorizer(nn.Module):
 
         Cb and Cr of `rgb`, (N, 3, H, W) on [-1, 1], averaged over the output stride.
         """
-        chroma = rgb_to_chroma(pad_to_multiple(rgb, self.params))
-        return functional.avg_pool2d(chroma, self.params.output_stride)
+        padded = pad_to_multiple(rgb, self.params)
+        return rgb_to_chroma(functional.avg_pool2d(padded, self.params.output_stride))
 
     def to_rgb(self, output: Tensor, lightness: Tensor) -> Tensor:
         """Rgb of the output of the network's body, (N, C, H, W), or of logits of chroma bins."""

@@ -65,7 +65,6 @@ class Trainer:
         self._ddp_network = wrap_ddp(network)
         self._params = params
         self._margin = margin
-        self._autocast = params.precision == "bfloat16"
         seen = training.lab if network.params.color_space == "lab" else training.gray
         self._training_input = to_device_if_fits(seen, _device(network))
         self._training_rgb = to_device_if_fits(training.rgb, _device(network))
@@ -102,7 +101,8 @@ class Trainer:
         if not (train_mse <= LARGEST_MSE and self._weights_are_finite()):  # NaN is not <=
             train_mse = LARGEST_MSE
             self._fill_weights_with_nan()
-        val_mse, val_margin_error = validate(self._ema_network, self._validation, self._margin)
+        with self._autocast():
+            val_mse, val_margin_error = validate(self._ema_network, self._validation, self._margin)
         number, learning_rate = len(self.history) + 1, self._optimizer.param_groups[0]["lr"]
         epoch = Epoch(number, train_mse, val_mse, val_margin_error, learning_rate)
         self.history.append(epoch)
@@ -209,7 +209,7 @@ class Trainer:
         """Update the weights with this rank's shard of a batch; the sum of its squared errors."""
         lightness, rgb, chroma = self._load_images(batch)
         target = rgb if chroma is None else chroma
-        with torch.autocast(lightness.device.type, torch.bfloat16, enabled=self._autocast):
+        with self._autocast():
             output = self._ddp_network(lightness)
         loss = self._loss(output, target)
         self._optimizer.zero_grad()
@@ -225,6 +225,11 @@ class Trainer:
             prediction = self._network.to_rgb(prediction, lightness)
         squared_error: Tensor = (prediction - rgb).square().sum()
         return squared_error
+
+    def _autocast(self) -> torch.autocast:
+        """Let convolutions compute in train.precision."""
+        enabled = self._params.precision == "bfloat16"
+        return torch.autocast(_device(self._network).type, torch.bfloat16, enabled=enabled)
 
     def _loss(self, output: Tensor, target: Tensor) -> Tensor:
         """The loss, summed over all values."""
