@@ -25,7 +25,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from colorizer.data.photos import find_photos
-from colorizer.device import available_device, processor_name
+from colorizer.device import available_device, bfloat16_unit, processor_name
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import read_yaml, write_yaml
 from colorizer.git_variables import drop_git_variables
@@ -153,6 +153,13 @@ class Workplace:
         return run.join(pd.DataFrame(measured).astype(str))
 
 
+def machine(changes: Changes) -> str:
+    """The kind of processor that the results of a model with these changes depend on."""
+    device = available_device()
+    unit = f" ({bfloat16_unit(device)})" if changes.get("train.precision") == "bfloat16" else ""
+    return processor_name(device) + unit
+
+
 def measure_missing(
     raw: Path, models: Mapping[str, Changes], runs: Sequence[pd.DataFrame], rows: pd.DataFrame
 ) -> Iterator[pd.DataFrame]:
@@ -160,7 +167,6 @@ def measure_missing(
     missing = [run for run in runs if not has_rows(run, rows)]
     if not missing:
         return
-    machine = processor_name(available_device())
     with TemporaryDirectory() as folder:
         workplace = Workplace(raw, models, Path(folder))
         reference, timed_at = 0.0, -math.inf
@@ -170,7 +176,9 @@ def measure_missing(
             if time.monotonic() - timed_at > REFERENCE_VALID_SECONDS:
                 reference, timed_at = round(reference_epoch(raw), 2), time.monotonic()
             measured = workplace.measure(run).assign(
-                code=code_digest(), machine=machine, reference_epoch=str(reference)
+                code=code_digest(),
+                machine=machine(models[run["model"].iloc[0]]),
+                reference_epoch=str(reference),
             )
             yield measured[COLUMNS]
 

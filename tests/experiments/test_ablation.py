@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from colorizer.device import available_device, processor_name
 from colorizer.errors import InputError
@@ -303,3 +304,13 @@ def test_the_tables_show_means_deviations_and_gains():
     )
     assert ours.endswith("| 1.00 ± 0.00 |")
     assert checks.splitlines()[-1].endswith("| 0.1900 ± 0.0000 | 0.0400 ± 0.0100 |")
+
+
+def test_the_unit_for_bfloat16_is_part_of_the_machine_where_it_is_used():
+    kind = processor_name(available_device())
+    assert ablation.machine({"train.precision": "float32"}) == kind
+    assert ablation.machine({}) == kind
+    has_amx = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    named = ablation.machine({"train.precision": "bfloat16"})
+    assert named.startswith(f"{kind} (")
+    assert ("amx_bf16" in named) == has_amx
