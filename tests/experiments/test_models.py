@@ -142,7 +142,7 @@ def test_without_a_name_all_models_are_listed_with_their_own_changes(call):
     assert list(listed) == list(MODELS)
     assert listed["report_best"] == "model.kernels=16"
     assert listed["coord_channels"] == "model.coord_channels=true"
-    assert listed["ours_best"] == "model.kernels=16 model.depth=4 model.patch_size=1"
+    assert listed["full_resolution"] == "model.kernels=16 model.depth=4 model.patch_size=1"
 
 
 def test_an_unknown_name_is_an_error_of_one_line(call):
