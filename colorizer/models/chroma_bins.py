@@ -63,7 +63,9 @@ def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Te
         below, above = (best - 1).abs(), last - (last - best - 1).abs()
         left, top, right = (windows.gather(-1, bins) for bins in (below, best, above))
         offset = (left - right) / (2 * (left - 2 * top + right)).clamp(max=-TINY)
-        decoded.append(((best + offset) * bin_width - chroma_range).squeeze(-1))
+        # Rounding can leave windows that are equally probable without a maximum.
+        position = best + offset.clamp(-0.5, 0.5)  # in bins
+        decoded.append((position * bin_width - chroma_range).squeeze(-1))
     return torch.stack(decoded, dim=1)
 
 

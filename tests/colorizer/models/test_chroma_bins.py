@@ -84,3 +84,18 @@ def test_no_window_of_bins_has_more_probability(logits, chroma_range, margin):
             assert np.nanmin(np.abs(np.array([*tops, np.nan]) - decoded)) < 1e-2 * bin_width or any(
                 np.isnan(tops)
             )
+
+
+@given(
+    arrays(np.float32, (2 * 65,), elements=st.floats(-(2.0**-20), 2.0**-20, width=32)),
+    st.sampled_from([12, 255]),
+)
+def test_nearly_equal_probabilities_are_decoded_within_the_range(logits, margin):
+    """Rounding decides between windows that are equally probable."""
+    probabilities = bin_probabilities(torch.from_numpy(logits).view(1, 2 * 65, 1, 1))
+    assert decode_chroma(probabilities, 0.5, margin).abs().max() <= 0.5
+
+
+def test_two_bins_have_no_third_for_a_parabola():
+    chroma = decode_chroma(torch.tensor([[[[[0.9, 0.1], [0.2, 0.8]]]]]), 1.0, MARGIN)
+    assert chroma.flatten().tolist() == [-1, 1]
