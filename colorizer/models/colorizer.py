@@ -34,11 +34,14 @@ class Colorizer(nn.Module):
         That is a* and b*, (N, 2, H, W), for lab; with chroma bins their logits, (N, 2 * bins, h,
         w).
         """
-        output: Tensor = self.body(lightness).float()  # bfloat16 with autocast
-        if not self.params.chroma_bins:
-            output = self._upsample(output, lightness)
-        has_loss_on_chroma = self.params.chroma_bins or self.params.color_space == "lab"
-        return output if self.training and has_loss_on_chroma else self.to_rgb(output, lightness)
+        output: Tensor = self.body(lightness).float()
+        # Autocast is for the body: colors need more than the 8 bits of bfloat16.
+        with torch.autocast(output.device.type, enabled=False):
+            if not self.params.chroma_bins:
+                output = self._upsample(output, lightness)
+            if self.training and (self.params.chroma_bins or self.params.color_space == "lab"):
+                return output
+            return self.to_rgb(output, lightness)
 
     def lightness(self, gray: Tensor) -> Tensor:
         """What the network sees of gray, (N, 1, H, W) on [-1, 1]."""

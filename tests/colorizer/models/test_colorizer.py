@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from colorizer.models.colorizer import normalize
@@ -29,3 +30,19 @@ def test_the_chroma_target_is_averaged_over_the_output_stride():
     expected = (chroma[..., ::2, ::2] + chroma[..., 1::2, ::2]) / 4
     expected += (chroma[..., ::2, 1::2] + chroma[..., 1::2, 1::2]) / 4
     torch.testing.assert_close(network.chroma_target(rgb), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [UNET | {"chroma_bins": 65}, {"color_space": "lab", "kernels": 16, "conv_layers": 3}],
+)
+def test_autocast_rounds_the_body_only(changes):
+    """In bfloat16 a window of bins, and so a color, would have 8 bits."""
+    network = build(**changes).eval()
+    lightness = torch.rand(2, 1, 16, 24) * 2 - 1
+    with torch.autocast("cpu", torch.bfloat16):
+        output, rgb = network.body(lightness), network(lightness)
+    assert rgb.dtype == torch.float32
+    exact = network.body(lightness)
+    assert not torch.equal(output.float(), exact), "the body is in bfloat16"
+    torch.testing.assert_close(rgb, network.to_rgb(output.float(), lightness), rtol=0, atol=0)
