@@ -25,7 +25,6 @@ from colorizer.training.config import TrainParams
 from colorizer.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[1]
-SEED = 483
 
 
 def ours(
@@ -37,9 +36,9 @@ def ours(
     changes = {"conv_layers": conv_layers, "kernels": kernels, "batch_norm": norm}
     model = ModelParams(**sections["model"] | changes)
     recipe = {"learning_rate": reference.LEARNING_RATE, "batch_size": reference.BATCH_SIZE}
-    params = TrainParams(**sections["train"] | recipe | {"seed": SEED, "patience": 100})
+    params = TrainParams(**sections["train"] | recipe | {"seed": reference.SEED, "patience": 100})
     configure_torch(threads)
-    torch.manual_seed(SEED)
+    torch.manual_seed(reference.SEED)
     splits = [open_split(data / split) for split in ("train", "val")]
     network = Colorizer(model, reference.MARGIN)
     trainer = Trainer(network, params, reference.MARGIN, *splits)
@@ -49,12 +48,12 @@ def ours(
 
 def of_reference(data: Path, conv_layers: int, kernels: int, batch_norm: bool) -> Iterator[float]:
     """Training errors of the reference loop, epoch by epoch."""
-    torch.manual_seed(SEED)
+    torch.manual_seed(reference.SEED)
     network = reference.build(conv_layers, kernels, batch_norm)
     training, validation = (
         [data / split / path for path in find_photos(data / split)[0]] for split in ("train", "val")
     )
-    for train_mse, _, _ in reference.epochs(network, training, validation, SEED):
+    for train_mse, _, _ in reference.epochs(network, training, validation, reference.SEED):
         yield train_mse
 
 

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 BATCH_SIZE = 16
 LEARNING_RATE = 0.1
+SEED = 483  # of all that is compared
 MARGIN = 12  # levels
 
 

@@ -22,8 +22,8 @@ from unittest.mock import patch
 import torch
 from tqdm import tqdm
 
-from benchmarks.epoch import SEED
 from benchmarks.measure import Cost, measure
+from benchmarks.reference import SEED
 from colorizer.data.photos import find_photos
 from colorizer.device import configure_torch
 from colorizer.files import read_yaml, write_yaml
@@ -99,8 +99,8 @@ def operators(prepared: Path, threads: int) -> Iterator[list[object]]:
         yield [network_title(*network), ", ".join(texts)]
 
 
-def roofline(raw: Path, prepared: Path, threads: int, times: int) -> Iterator[list[object]]:
-    """How near our epochs are to the limits of arithmetic and of memory, a row for each network.
+def roofline(raw: Path, prepared: Path, threads: int, times: int) -> str:
+    """A table of how near our epochs are to the limits of arithmetic and of memory.
 
     The limits are those of a large matrix product and of a copy, measured here with these threads.
     """
@@ -112,6 +112,7 @@ def roofline(raw: Path, prepared: Path, threads: int, times: int) -> Iterator[li
     product = min(timeit.repeat(lambda: square @ square, number=1, repeat=20))
     copy = min(timeit.repeat(lambda: copied.clone(), number=1, repeat=20))
     flops, bandwidth = 2 * MATRIX_SIZE**3 / product, 2 * 4 * COPIED_FLOATS / copy
+    rows = []
     for network in tqdm(NETWORKS, desc="roofline"):
         operations, values = work_per_pixel(*network)
         pixels = [size**2 * (training + validation), size**2 * training]
@@ -119,14 +120,15 @@ def roofline(raw: Path, prepared: Path, threads: int, times: int) -> Iterator[li
         memory = 4 * sum(map(operator.mul, pixels, values)) / bandwidth
         arguments = ["ours", str(prepared), *map(str, network), str(threads), str(EPOCHS["ours"])]
         seconds = statistics.median(epoch_cost(arguments)[0] for _ in range(times))
-        yield [
-            network_title(*network),
-            f"{arithmetic:.2f}",
-            f"{memory:.2f}",
-            f"{seconds:.2f}",
-            f"{seconds / max(arithmetic, memory):.1f}",
-        ]
-    print(f"{flops / 1e9:.0f} GFLOP/s, {bandwidth / 1e9:.1f} GB/s")
+        limits = f"{arithmetic:.2f}", f"{memory:.2f}"
+        ratio = f"{seconds / max(arithmetic, memory):.1f}"
+        rows.append([network_title(*network), *limits, f"{seconds:.2f}", ratio])
+    return table(
+        f"Seconds per epoch, and the limits with {flops / 1e9:.0f} GFLOP/s and "
+        f"{bandwidth / 1e9:.1f} GB/s:",
+        ["network", "arithmetic", "memory", "ours", "ours / larger limit"],
+        rows,
+    )
 
 
 def work_per_pixel(conv_layers: int, kernels: int, batch_norm: int) -> tuple[list[int], list[int]]:
@@ -373,11 +375,7 @@ def main() -> None:
                 ["network", "share"],
                 [*operators(folder, args.threads)],
             ),
-            table(
-                "Seconds per epoch, and the limits of arithmetic and of memory:",
-                ["network", "arithmetic", "memory", "ours", "ours / limit"],
-                [*roofline(raw, folder, args.threads, times)],
-            ),
+            roofline(raw, folder, args.threads, times),
             table(
                 f"Photographs per second on {raw.name}:",
                 ["stage", "photographs/s", ""],

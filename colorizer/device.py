@@ -20,6 +20,8 @@ DATA_SHARE = 0.5
 def configure_torch(threads: int) -> None:
     """Let PyTorch use `threads` threads and deterministic algorithms, and reuse freed memory."""
     torch.set_num_threads(threads)
+    # Without it, matrix products on a GPU are refused as not deterministic.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # As torch.use_deterministic_algorithms(True), which also imports TorchInductor: 0.9 s.
     torch.set_deterministic_debug_mode("error")
     # Deterministic mode would also fill each new tensor; nothing here reads uninitialized memory.
@@ -45,12 +47,15 @@ def processor_name(device: torch.device) -> str:
 
 
 def bfloat16_unit(device: torch.device) -> str:
-    """What computes bfloat16 products: with train.precision bfloat16 a part of the kind, too."""
-    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    for capability in ("amx_bf16", "avx512_bf16"):
-        if capabilities.get(capability):
-            return capability
-    return "float32 units" if device.type == "cpu" else "the GPU"
+    """What multiplies bfloat16 numbers: results of train.precision bfloat16 depend on it.
+
+    On an x86 processor amx_bf16, avx512_bf16 or no bfloat16 unit.
+    """
+    if device.type != "cpu":
+        return "the GPU"
+    capabilities = torch.cpu.get_capabilities()
+    units = (unit for unit in ("amx_bf16", "avx512_bf16") if capabilities.get(unit))
+    return next(units, "no bfloat16 unit")
 
 
 def to_device_if_fits(array: np.ndarray, device: torch.device) -> Tensor:

@@ -22,8 +22,10 @@ def idle_processors(seconds: float) -> tuple[float, int]:
     Call it while this process has nothing to do.
     """
     busy = psutil.cpu_percent(seconds, percpu=True)
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        busy = [busy[number] for number in os.sched_getaffinity(0)]
+    # On Linux those that this process may use, unless some are offline and not in the list.
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if allowed and len(busy) == os.cpu_count() and max(allowed) < len(busy):
+        busy = [busy[number] for number in allowed]
     return sum(100 - percent for percent in busy) / 100, len(busy)
 
 
@@ -39,7 +41,7 @@ def busy_warning(threads: int) -> str | None:
         return None
     return (
         f"the machine is busy: {IDLE:.1f} of {PROCESSORS} processors are idle. {threads} threads "
-        "wait for each other; train.threads=1 may be faster, and rounds sums differently"
+        "wait for each other, so train.threads=1 may be faster; its last digits can differ"
     )
 
 

@@ -3,6 +3,7 @@
 The tint of a photograph is its mean Cb and Cr. The error without it is that of predictions whose
 tint was replaced with that of the target: what a network of the same quality would reach if it knew
 the light. R2 is the share of the variance of the targets' tints that the predicted tints explain.
+Predictions are those without flip_tta.
 """
 
 import argparse
@@ -28,10 +29,10 @@ THREADS = 1
 
 def with_tint_of(images: Tensor, targets: Tensor) -> Tensor:
     """Images with the mean chroma of their targets: float32 (n, 3, H, W) on [-1, 1]."""
-    chroma = rgb_to_chroma(images)
+    chroma, shift = rgb_to_chroma(images), tints(targets) - tints(images)
     weights = images.new_tensor([LUMA_RED, LUMA_GREEN, LUMA_BLUE])
     luma = torch.einsum("nchw,c->nhw", images, weights).unsqueeze(1)
-    return to_rgb("ycbcr", chroma + (tints(targets) - tints(images))[:, :, None, None], luma)
+    return to_rgb("ycbcr", chroma + shift[:, :, None, None], luma)
 
 
 def tints(images: Tensor) -> Tensor:

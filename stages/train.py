@@ -139,10 +139,10 @@ def main() -> None:
     check_loss(model, params)
     check_later_sections(PARAMS_FILE)  # now, not after hours of training
 
-    if warning := busy_warning(params.threads):
-        print(warning)
     configure_torch(params.threads)
     with process_group(available_device()):
+        if rank() == 0 and (warning := busy_warning(params.threads)):
+            print(warning)
         train(paths, data, metric, model, params)
 
 

@@ -31,7 +31,7 @@ class PictureTotals:
         self._images += len(images)
         self._right += int((difference < self._margin).sum())
         self._squared += int(np.square(difference).sum())
-        self._ssim += ssim(images, targets).sum()
+        self._ssim += sum(map(ssim, images, targets))
 
     @property
     def accuracy(self) -> float:
@@ -52,29 +52,28 @@ class PictureTotals:
         return self._ssim / self._images
 
 
-def ssim(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Structural similarity of each image and its target, -1..1, averaged over channels.
+def ssim(image: np.ndarray, target: np.ndarray) -> float:
+    """Structural similarity of an image and its target, -1..1, averaged over channels.
 
-    Wang et al. 2004, with the Gaussian window. Both are uint8 (n, H, W, 3), H and W at least 11;
-    the result is float64 (n,). It equals `skimage.metrics.structural_similarity`, which filters
-    each channel of each image on its own and takes several times as long.
+    Wang et al. 2004, with the Gaussian window. Both are uint8 (H, W, 3), H and W at least 11. It
+    equals `skimage.metrics.structural_similarity`; by matrix products, which are several times
+    faster for images of 80x80.
     """
     x, y = (
-        torch.from_numpy(values.transpose(0, 3, 1, 2).astype(np.float64, order="C"))
-        for values in (images, targets)
+        torch.from_numpy(values.transpose(2, 0, 1).astype(np.float64, order="C"))
+        for values in (image, target)
     )
-    rows, columns = (_gaussian_window(size) for size in x.shape[2:])
+    rows, columns = (_gaussian_window(size) for size in x.shape[1:])
 
     def blur(values: Tensor) -> Tensor:
-        return rows @ (values @ columns.T)  # (n, 3, H - 10, W - 10)
+        return rows @ (values @ columns.T)  # (3, H - 10, W - 10)
 
     mean_x, mean_y = blur(x), blur(y)
     product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
     covariance, variances = blur(x * y) - product, blur(x**2 + y**2) - squares
     similarity = (2 * product + SSIM_C1) * (2 * covariance + SSIM_C2)
     similarity /= (squares + SSIM_C1) * (variances + SSIM_C2)
-    mean: np.ndarray = similarity.mean(dim=(1, 2, 3)).numpy()
-    return mean
+    return similarity.mean().item()
 
 
 @cache

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from colorizer.models.color_spaces import BLUE_PER_CB, RED_PER_CR
 
-# How much less a window counts bins at its edges: of the windows that contain all of a narrow mode,
-# the one that it is in the middle of is the best.
+# A window counts bins at the margin this much less than its center. So the best of all windows that
+# contain a narrow mode has the mode in its middle.
 EDGE_DISCOUNT = 0.2
-TINY = 1e-12  # instead of no curvature, when all windows are equally probable
+TINY = 1e-12  # instead of no curvature, where three windows are equally probable
 
 
 def bin_log_probabilities(logits: Tensor) -> Tensor:
@@ -43,8 +43,9 @@ def expected_chroma(probabilities: Tensor, chroma_range: float) -> Tensor:
 def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Tensor:
     """The chroma with which blue and red are most probably within `margin` levels: (N, 2, h, w).
 
-    The probability is that of a window of bins around each center; between the best center and its
-    neighbors, the maximum is that of the parabola through their three windows.
+    The probability is that of a window of bins around each center, in which bins at the margin
+    count EDGE_DISCOUNT less. Between the best center and its neighbors, the maximum is that of the
+    parabola through their three windows.
     """
     last = probabilities.shape[-1] - 1
     bin_width = 2 * chroma_range / last
@@ -62,9 +63,9 @@ def decode_chroma(probabilities: Tensor, chroma_range: float, margin: int) -> Te
         # The first and the last bin have the same neighbor on both sides.
         below, above = (best - 1).abs(), last - (last - best - 1).abs()
         left, top, right = (windows.gather(-1, bins) for bins in (below, best, above))
-        offset = (left - right) / (2 * (left - 2 * top + right)).clamp(max=-TINY)
-        # Rounding can leave windows that are equally probable without a maximum.
-        position = best + offset.clamp(-0.5, 0.5)  # in bins
+        curvature = (left - top) + (right - top)
+        offset = (left - right) / (2 * curvature).clamp(max=-TINY)  # at most half a bin
+        position = best + offset
         decoded.append((position * bin_width - chroma_range).squeeze(-1))
     return torch.stack(decoded, dim=1)
 

@@ -71,7 +71,7 @@ class Colorizer(nn.Module):
         return rgb_to_chroma(functional.avg_pool2d(padded, self.params.output_stride))
 
     def to_rgb(self, output: Tensor, lightness: Tensor) -> Tensor:
-        """Rgb of the output of the network's body, (N, C, H, W), or of logits of chroma bins."""
+        """Rgb of what `forward` gives in training mode, or of chroma at the size of `lightness`."""
         if self.params.chroma_bins:
             probabilities = bin_probabilities(output)
             chroma = decode_chroma(probabilities, self.params.chroma_range, self.margin)

@@ -23,8 +23,9 @@ def _needs_optimizer_with_momentum(momentum: float, info: ValidationInfo) -> flo
 
 
 def _needs_cross_entropy(weight: float, info: ValidationInfo) -> float:
-    if weight and info.data.get("loss") != "cross_entropy":
-        raise ValueError(f"loss is {info.data.get('loss')}; should be 0.0, or loss cross_entropy")
+    loss = info.data.get("loss")  # None when it is refused itself
+    if weight and loss not in (None, "cross_entropy"):
+        raise ValueError(f"loss is {loss}; should be 0.0, or loss be cross_entropy")
     return weight
 
 

@@ -64,8 +64,8 @@ def contrast_loss(probabilities: Tensor, chroma: Tensor, chroma_range: float) ->
     """Loss of expected chroma minus its mean over the photograph, summed as in `cross_entropy`.
 
     For d, the error of that difference, in units of CONTRAST_SCALE: d^2 / 2 within 1, |d| - 1/2
-    beyond it. The tint of a photograph can hardly be inferred from gray, so that it is most of the
-    noise in the gradient of the cross-entropy; this loss does not depend on it.
+    beyond it. The tint of a photograph can hardly be inferred from gray, so the cross-entropy has a
+    noisy gradient; this loss does not depend on the tint.
     """
     difference = (expected_chroma(probabilities, chroma_range) - chroma) / CONTRAST_SCALE
     means = difference.mean(dim=(2, 3), keepdim=True).expand_as(difference)

@@ -108,7 +108,7 @@ def _steps(
                 "<br>".join(f"{key} {value}" for key, value in own.items()),
                 f"**{error}**",
                 difference if step["count"] else "",
-                training_errors[model],
+                training_errors.get(model, ""),
                 *others,
             ]
 

@@ -14,6 +14,7 @@ def processors(monkeypatch):
 
     def set_busy(*percentages: float) -> tuple[float, int]:
         monkeypatch.setattr(openmp.psutil, "cpu_percent", lambda *_, **__: list(percentages))
+        monkeypatch.setattr(os, "cpu_count", lambda: len(percentages))
         allowed = set(range(len(percentages)))
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed, raising=False)
         idle, count = openmp.idle_processors(0.05)
@@ -44,6 +45,12 @@ def test_only_processors_of_this_process_count(processors, monkeypatch):
     processors(100, 100, 0, 10)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3}, raising=False)
     assert openmp.idle_processors(0.05) == (pytest.approx(1.9), 2)
+
+
+def test_all_listed_processors_count_where_some_are_offline(processors, monkeypatch):
+    processors(100, 50)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 5}, raising=False)
+    assert openmp.idle_processors(0.05) == (pytest.approx(0.5), 2)
 
 
 def test_a_busy_machine_is_named_when_threads_would_wait(processors):

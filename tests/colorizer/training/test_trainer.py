@@ -381,10 +381,10 @@ def test_only_what_is_read_in_random_order_is_advised_as_such(training, validati
 @pytest.mark.parametrize(
     ("loss", "model"),
     [
-        ("mse", {"batch_norm": "all"}),
+        ("mse", {"kernels": 16, "conv_layers": 3, "batch_norm": "all"}),
         ("mse", {"kernels": 16, "conv_layers": 3, "batch_norm": "hidden"}),
-        ("margin", {"color_space": "ycbcr"}),
-        ("l1", {"color_space": "lab"}),
+        ("margin", {"kernels": 16, "conv_layers": 3, "color_space": "ycbcr"}),
+        ("l1", {"kernels": 16, "conv_layers": 3, "color_space": "lab"}),
         ("cross_entropy", UNET_WITH_BINS | {"batch_norm": "hidden"}),
         ("cross_entropy", UNET_WITH_BINS | {"kernels": 16}),
     ],
@@ -398,6 +398,7 @@ def test_bfloat16_differs_by_rounding_only(training, validation, loss, model):
         run(network, training, validation, precision=precision, **options).history
         for precision, network in networks.items()
     )
+    assert rounded != exact
     for ours, theirs in zip(rounded, exact, strict=True):
         assert ours.train_mse == pytest.approx(theirs.train_mse, rel=tolerance)
         assert ours.val_mse == pytest.approx(theirs.val_mse, rel=tolerance)
