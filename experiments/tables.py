@@ -28,8 +28,8 @@ NETWORKS = ["network", "12-margin error", "mean squared error", "PSNR, dB", "tra
 METHODS = ["method", "12-margin error"]
 MODELS = {
     "report_best": "`report_best`: the same recipe here",
-    "ours_small": "`ours_small`, 3 epochs",
-    "ours_best": "`ours_best`, 20 epochs",
+    "ours_small": "`ours_small`, {epochs} epochs",
+    "ours_best": "`ours_best`, {epochs} epochs",
 }
 
 
@@ -53,10 +53,12 @@ def networks(of_faces: Results) -> Iterator[list[str]]:
     rows = with_numbers(results.read_table(FACES / RUNS_FILE, ()))
     rows = rows[(rows["measured_on"] == WHOLE["val"]) & rows["model"].isin(CHECKED)]
     digits = {"margin_error": 4, "mse": 5, "psnr": 2, "time": 2}
-    lowest = rows.groupby("model")["margin_error"].mean().idxmin()
+    by_model = rows.groupby("model")
+    lowest, epochs = by_model["margin_error"].mean().idxmin(), by_model["epochs"].max()
     for model, error, *others in means(rows, "model", digits).itertuples(name=None):
         error = f"**{error}**" if model == lowest else error
-        yield [MODELS[model], error, *(text.partition(" ±")[0] for text in others)]
+        title = MODELS[model].format(epochs=int(epochs[model]))
+        yield [title, error, *(text.partition(" ±")[0] for text in others)]
     table = of_faces.of_network(BEST)["table_margin_error"].iloc[0]
     yield ["no network: a table with one color per gray level", f"{table:.4f}", "", "", ""]
 
