@@ -7,28 +7,21 @@ margin or more. The cast is named by the channel that stands out most from the o
 Also counts what a conversion to 8 bits without clamping would show: a blue of -3 becomes 253.
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import torch
 
-from colorizer.data.splits import open_split
-from colorizer.device import configure_torch
 from colorizer.errors import one_line_errors
 from colorizer.inference.prediction import predict, to_uint8
 from colorizer.markdown import table
-from colorizer.metrics.margin import MetricParams
 from colorizer.models.model_file import load_network
-from colorizer.params import PARAMS_FILE, read_section
+from experiments.arguments import split_and_models
 
 BANDS = {"black": (0, 31), "dark": (32, 95), "middle": (96, 159), "light": (160, 223)}
 BANDS |= {"white": (224, 255)}  # gray levels, both included
 # A channel stands out above the other two, or below them.
 CASTS = ("red", "green", "blue", "cyan", "magenta", "yellow")
 WRAPPED = ("green", "blue", "cyan")
-THREADS = 1
 
 
 def cast_shares(rgb: np.ndarray, margin: int) -> np.ndarray:
@@ -68,16 +61,8 @@ def count_casts(
 
 def main() -> None:
     """Print a table for each network."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("split", type=Path, help="prepared split")
-    parser.add_argument(
-        "models", type=Path, nargs="+", help="model files; a file's stem is its label"
-    )
-    args = parser.parse_args()
-    margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
-    split = open_split(args.split)
-    configure_torch(THREADS)
-    for path in args.models:
+    split, models, margin = split_and_models(__doc__)
+    for path in models:
         network = load_network(path)
         batches = torch.from_numpy(split.gray).split(network.params.eval_batch_size)
         predictions = torch.cat([*predict(network, batches, flip_tta=False)]).numpy()

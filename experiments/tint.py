@@ -6,33 +6,24 @@ the light. R2 is the share of the variance of the targets' tints that the predic
 Predictions are those without flip_tta.
 """
 
-import argparse
 from collections.abc import Iterable
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from colorizer.data.splits import open_split
-from colorizer.device import configure_torch
 from colorizer.errors import one_line_errors
 from colorizer.inference.prediction import predict
 from colorizer.markdown import table
 from colorizer.metrics.error_totals import ErrorTotals
-from colorizer.metrics.margin import MetricParams
-from colorizer.models.color_spaces import LUMA_BLUE, LUMA_GREEN, LUMA_RED, rgb_to_chroma, to_rgb
+from colorizer.models.color_spaces import rgb_to_chroma, to_rgb
 from colorizer.models.model_file import load_network
-from colorizer.params import PARAMS_FILE, read_section
-
-THREADS = 1
+from experiments.arguments import split_and_models
 
 
 def with_tint_of(images: Tensor, targets: Tensor) -> Tensor:
     """Images with the mean chroma of their targets: float32 (n, 3, H, W) on [-1, 1]."""
-    chroma, shift = rgb_to_chroma(images), tints(targets) - tints(images)
-    weights = images.new_tensor([LUMA_RED, LUMA_GREEN, LUMA_BLUE])
-    luma = torch.einsum("nchw,c->nhw", images, weights).unsqueeze(1)
-    return to_rgb("ycbcr", chroma + shift[:, :, None, None], luma)
+    shift = (tints(targets) - tints(images))[:, :, None, None]
+    return images + to_rgb("ycbcr", shift, torch.zeros_like(shift[:, :1]))  # linear in both
 
 
 def tints(images: Tensor) -> Tensor:
@@ -66,17 +57,9 @@ def shares_of_tint(
 
 def main() -> None:
     """Print a row for each network."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("split", type=Path, help="prepared split")
-    parser.add_argument(
-        "models", type=Path, nargs="+", help="model files; a file's stem is its label"
-    )
-    args = parser.parse_args()
-    margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
-    split = open_split(args.split)
-    configure_torch(THREADS)
+    split, models, margin = split_and_models(__doc__)
     rows = []
-    for path in args.models:
+    for path in models:
         network = load_network(path)
         gray, rgb = (
             torch.from_numpy(array).split(network.params.eval_batch_size)
