@@ -8,6 +8,8 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,11 @@ def read_text(path: Path) -> str:
 
 def parse_yaml(text: str, place: str) -> Any:
     """Parse YAML 1.2. Raises InputError, whose message begins with `place`, when it is not."""
+    return deepcopy(_parsed(text, place))
+
+
+@cache  # a stage reads several sections of a file, a sweep the same files for each of its runs
+def _parsed(text: str, place: str) -> Any:
     try:
         return yaml.load(text, Yaml12Loader)
     except yaml.YAMLError as error:

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from colorizer.errors import InputError
-from colorizer.files import parse_yaml, read_text
+from colorizer.files import read_yaml
 
 PARAMS_FILE = Path("params.yaml")  # the name that DVC gives it
 
@@ -32,7 +31,7 @@ def read_section(file: Path, name: str, section_type: type[SectionType]) -> Sect
 
     Raises InputError that names each wrong key and the closest known one.
     """
-    sections = _parsed(read_text(file), str(file))
+    sections = read_yaml(file)
     if not isinstance(sections, Mapping):
         raise InputError(f"{file}: should consist of sections such as '{name}:'")
     if name not in sections:
@@ -42,11 +41,6 @@ def read_section(file: Path, name: str, section_type: type[SectionType]) -> Sect
     if strange := [key for key in sections[name] if not isinstance(key, str)]:
         raise InputError(f"{file}: {name} has the key {strange[0]!r}; should be a word")
     return validated(sections[name], section_type, f"{file}: {name}")
-
-
-@cache  # a stage reads several sections of one file
-def _parsed(text: str, place: str) -> Any:
-    return parse_yaml(text, place)
 
 
 def validated(

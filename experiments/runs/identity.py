@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from colorizer.errors import InputError
+from colorizer.files import read_yaml
 from colorizer.params import PARAMS_FILE
 from experiments.runs.commands import command
 from experiments.runs.results import COLUMNS, RUNS_FILE, read_table
-from experiments.runs.sweeps import Changes, Run, parse
+from experiments.runs.sweeps import Changes, Run
 
 PIPELINE_FILE, LOCK_FILE = Path("dvc.yaml"), Path("dvc.lock")
 STAGES = ("prepare", "train", "evaluate")  # those that measured values depend on
@@ -65,7 +66,7 @@ def require_committed(files: Sequence[str]) -> None:
 
 def params_digest(changes: Changes) -> str:
     """Digest of the params of a run with `changes` of params.yaml in the current folder."""
-    params = parse(PARAMS_FILE)
+    params = read_yaml(PARAMS_FILE)
     sections = {name: dict(params[name]) for stage in _stages() for name in stage["params"]}
     for key, value in changes.items():
         section, name = key.split(".")
@@ -101,8 +102,8 @@ def of_data(name: str) -> str | None:
     folder = raw_path(name)
     tracked = Path(f"{folder}.dvc")
     if tracked.exists():
-        return _digest(parse(tracked)["outs"][0]["md5"])
-    stages = parse(LOCK_FILE)["stages"].values() if LOCK_FILE.exists() else ()
+        return _digest(read_yaml(tracked)["outs"][0]["md5"])
+    stages = read_yaml(LOCK_FILE)["stages"].values() if LOCK_FILE.exists() else ()
     outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", ())}
     return _digest(outs[folder]) if folder in outs else None
 
@@ -137,7 +138,7 @@ def holding(results: Path, runs: Sequence[Run]) -> set[str]:
 
 
 def _stages() -> list[dict[str, Any]]:
-    stages = parse(PIPELINE_FILE)["stages"]
+    stages = read_yaml(PIPELINE_FILE)["stages"]
     return [stages[name] for name in STAGES]
 
 

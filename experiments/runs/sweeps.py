@@ -1,15 +1,14 @@
 """Runs of sweeps.yaml: their names as DVC experiments, and their changes of params.yaml."""
 
 import re
-from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from colorizer.errors import InputError
-from colorizer.files import parse_yaml, read_yaml
+from colorizer.files import read_yaml
 from colorizer.params import Section, read_section
 
 SWEEPS_FILE = Path("experiments/sweeps.yaml")
@@ -81,19 +80,9 @@ def named_models(file: Path) -> dict[str, Changes]:
     return models
 
 
-def parse(file: Path) -> Any:
-    """Content of a YAML file. Raises InputError when it is not YAML."""
-    return _parsed(file, file.read_text(encoding="utf-8"))
-
-
-@cache  # the same files are read for each of a hundred runs
-def _parsed(file: Path, text: str) -> Any:
-    return parse_yaml(text, str(file))
-
-
 def read_sweeps(file: Path, data: str) -> list[Run]:
     """Runs of all sweeps on a data set."""
-    return [run for name in parse(file) for run in read_sweep(file, name, data)]
+    return [run for name in read_yaml(file) for run in read_sweep(file, name, data)]
 
 
 def read_sweep(file: Path, name: str, data: str) -> list[Run]:
