@@ -49,17 +49,26 @@ BUSY_NETWORK = ("2", "16", "0")  # conv layers, kernels, batch norm: the report'
 SPINNING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "300000"}
 MEMORY_SIZES = (5_000, 50_000)  # photographs in all splits together
 
+# Of each network, for each repetition, the figures of `epoch_cost` of both loops.
+EpochCosts = dict[tuple[int, int, int], list[dict[str, tuple[float, float, float]]]]
 
-def epochs(raw: Path, prepared: Path, threads: int, times: int) -> Iterator[list[object]]:
-    """Seconds per epoch of both loops, a row for each network."""
-    for network in tqdm(NETWORKS, desc="epochs"):
-        pairs = []
+
+def time_epochs(raw: Path, prepared: Path, threads: int, times: int) -> EpochCosts:
+    """Time both loops."""
+    costs: EpochCosts = {network: [] for network in NETWORKS}
+    for network, pairs in tqdm(costs.items(), desc="epochs"):
         for _ in range(times):
-            costs = {}
+            pair = {}
             for loop, data in (("reference", raw), ("ours", prepared)):
                 arguments = [data, *network, threads, EPOCHS[loop]]
-                costs[loop] = epoch_cost([loop, *map(str, arguments)])
-            pairs.append(costs)
+                pair[loop] = epoch_cost([loop, *map(str, arguments)])
+            pairs.append(pair)
+    return costs
+
+
+def epochs(costs: EpochCosts) -> Iterator[list[object]]:
+    """Seconds per epoch of both loops, a row for each network."""
+    for network, pairs in costs.items():
         seconds = {loop: [pair[loop][0] for pair in pairs] for loop in EPOCHS}
         ratios = [reference / ours for reference, ours in zip(*seconds.values(), strict=True)]
         yield [
@@ -99,7 +108,7 @@ def operators(prepared: Path, threads: int) -> Iterator[list[object]]:
         yield [network_title(*network), ", ".join(texts)]
 
 
-def roofline(raw: Path, prepared: Path, threads: int, times: int) -> str:
+def roofline(raw: Path, costs: EpochCosts, threads: int) -> str:
     """A table of how near our epochs are to the limits of arithmetic and of memory.
 
     The limits are those of a large matrix product and of a copy, measured here with these threads.
@@ -108,18 +117,18 @@ def roofline(raw: Path, prepared: Path, threads: int, times: int) -> str:
     training, validation = (len(find_photos(raw / split)[0]) for split in ("train", "val"))
     size = read_yaml(ROOT / "params.yaml")["prepare"]["image_size"]
     square = torch.ones(MATRIX_SIZE, MATRIX_SIZE)
-    copied = torch.ones(COPIED_FLOATS)
+    source, copied = torch.ones(2, COPIED_FLOATS)
     product = min(timeit.repeat(lambda: square @ square, number=1, repeat=20))
-    copy = min(timeit.repeat(lambda: copied.clone(), number=1, repeat=20))
+    # Into memory that the process has: the page faults of new memory would be measured, too.
+    copy = min(timeit.repeat(lambda: copied.copy_(source), number=1, repeat=20))
     flops, bandwidth = 2 * MATRIX_SIZE**3 / product, 2 * 4 * COPIED_FLOATS / copy
     rows = []
-    for network in tqdm(NETWORKS, desc="roofline"):
+    for network, pairs in costs.items():
         operations, values = work_per_pixel(*network)
         pixels = [size**2 * (training + validation), size**2 * training]
         arithmetic = sum(map(operator.mul, pixels, operations)) / flops
         memory = 4 * sum(map(operator.mul, pixels, values)) / bandwidth
-        arguments = ["ours", str(prepared), *map(str, network), str(threads), str(EPOCHS["ours"])]
-        seconds = statistics.median(epoch_cost(arguments)[0] for _ in range(times))
+        seconds = statistics.median(pair["ours"][0] for pair in pairs)
         limits = f"{arithmetic:.2f}", f"{memory:.2f}"
         ratio = f"{seconds / max(arithmetic, memory):.1f}"
         rows.append([network_title(*network), *limits, f"{seconds:.2f}", ratio])
@@ -364,18 +373,19 @@ def main() -> None:
     raw, times = args.raw.resolve(), args.times
     with workplace(train={"epochs": 1}) as folder:
         prepare(folder, raw)
+        costs = time_epochs(raw, folder, args.threads, times)
         print(
             table(
                 f"Seconds per epoch on {raw.name}, {args.threads} threads, seed {SEED}:",
                 ["network", "reference loop", "ours", "ratio", "MB", "1000 page faults"],
-                [*epochs(raw, folder, args.threads, times)],
+                [*epochs(costs)],
             ),
             table(
                 "The operators that take most of our time:",
                 ["network", "share"],
                 [*operators(folder, args.threads)],
             ),
-            roofline(raw, folder, args.threads, times),
+            roofline(raw, costs, args.threads),
             table(
                 f"Photographs per second on {raw.name}:",
                 ["stage", "photographs/s", ""],
