@@ -1,17 +1,20 @@
-"""Tables of the ablation in Markdown: every step from the report's best network to ours."""
+"""Tables and chart of the ablation: every step from the report's best network to ours."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
 
+from colorizer.figures import write_png
 from colorizer.files import write_text
 from colorizer.markdown import table
+from experiments.reporting.figures import DPI, steps_figure
 from experiments.reporting.statistics import interval_text, mean_and_std, mean_intervals, means
 from experiments.runs.rechecks import last_recheck
 from experiments.runs.sweeps import Changes
 
-ABLATION_FILE, RUNS_FILE = "ablation.md", "runs.csv"
+ABLATION_FILE, CHART_FILE, RUNS_FILE = "ablation.md", "ablation.png", "runs.csv"
+CHART_TITLE = "Margin error of each model against its training time"
 REPORT = "report_best"
 CHECKED = (REPORT, "ours_small", "ours_best")
 # The splits that the networks of a data set are evaluated on, and their names in the tables.
@@ -30,18 +33,13 @@ STEP = {
 
 
 def with_numbers(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of runs.csv with numbers, and the training time as a share of the reference's."""
-    rows = rows.astype({name: float for name in rows if name not in TEXT} | {"seed": int})
-    return rows.assign(time=rows["seconds"] / (REFERENCE_EPOCHS * reference_epochs(rows).median()))
+    """Rows of runs.csv with numbers, and the training time as a share of the reference's.
 
-
-def reference_epochs(rows: pd.DataFrame) -> pd.Series:
-    """Seconds of an epoch of the reference loop: all timings, made between the runs.
-
-    Several, since a single timing on a shared machine can be far off.
+    Each is compared with the timing of the reference loop that was made before it: a shared machine
+    can be fast for an hour, then slow.
     """
-    timings = rows.loc[rows["measured_on"] == WHOLE["val"], "reference_epoch"]
-    return timings.drop_duplicates()
+    rows = rows.astype({name: float for name in rows if name not in TEXT} | {"seed": int})
+    return rows.assign(time=rows["seconds"] / (REFERENCE_EPOCHS * rows["reference_epoch"]))
 
 
 def tables(
@@ -56,22 +54,22 @@ def tables(
         f"Processors: {', '.join(processors)}." + (f" {recheck}" if recheck else "")
     )
     whole, training = (rows[rows["measured_on"] == WHOLE[split]] for split in ("val", "train"))
-    timings = reference_epochs(rows)
-    reference = REFERENCE_EPOCHS * timings.median()
+    timings = whole["reference_epoch"].drop_duplicates()
     yield table(
         "Each model has the changes of all above it; the difference is that of the error from the "
         "row above, paired by seed, with its 95% interval by Student's t. The training error is "
-        "that of the trained network on the training photographs. Time is that of "
-        f"training, as a share of {REFERENCE_EPOCHS} epochs of the reference loop (the report's "
-        f"way of training) with the report's best network: {reference:.0f} s here. An epoch of it "
-        f"was timed {len(timings)} times between these runs: median {timings.median():.2f} s, "
-        f"{timings.min():.2f} to {timings.max():.2f} s.",
+        "that of the trained network on the training photographs. Time is that of training, as a "
+        f"share of {REFERENCE_EPOCHS} epochs of the reference loop (the report's way of training) "
+        "with the report's best network. An epoch of it was timed at most five minutes before each "
+        f"run, {len(timings)} times: median {timings.median():.2f} s, {timings.min():.2f} to "
+        f"{timings.max():.2f} s.",
         [
             *("model", "changed", "12-margin error", "difference", "training error"),
             *(name for name, _ in STEP.values()),
         ],
         [*_steps(whole, training, models)],
     )
+    yield f"![{CHART_TITLE}]({CHART_FILE})\n"
     margins = means(whole, "model", {f"error_{margin}": 4 for margin in MARGINS})
     yield table(
         "The error at other margins:",
@@ -128,6 +126,14 @@ def _held_out_cells(rows: pd.DataFrame, model: str) -> Iterator[str]:
 def write_tables(
     results: Path, data: str, rows: pd.DataFrame, models: Mapping[str, Changes]
 ) -> None:
-    """Write ablation.md."""
+    """Write ablation.md and ablation.png."""
     parts = tables(data, rows, models, last_recheck(results, RUNS_FILE))
     write_text(results / ABLATION_FILE, "\n".join(parts) + "\n")
+    whole = with_numbers(rows[rows["measured_on"] == WHOLE["val"]])
+    steps = whole.groupby("model").agg(
+        time=("time", "mean"),
+        margin_error=("margin_error", "mean"),
+        deviation=("margin_error", "std"),
+    )
+    measured = [model for model in models if model in steps.index]
+    write_png(results / CHART_FILE, steps_figure(steps.loc[measured]), DPI)

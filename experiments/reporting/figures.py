@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from colorizer.figures import CURVE_INCHES
 from experiments.reporting.published import REPORT_SEED
@@ -26,6 +26,7 @@ MARGIN = 12
 LARGE = 0.1  # a difference; on its scale those of some thousandths cannot be seen
 TICKS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # of logarithmic axes of differences
 PANELS = 5  # in a row
+DPI = 100
 # Titles of the charts, by the name of their file.
 CHARTS = {
     "grid": "Margin errors of the grid, lower is better",
@@ -251,6 +252,42 @@ def margins_figure(curves: pd.DataFrame) -> Figure:
         title=f"from high to low at {MARGIN}",
         title_fontsize=8,
     )
+    return figure
+
+
+def steps_figure(steps: pd.DataFrame) -> Figure:
+    """Draw the error of each model of the ablation against its training time.
+
+    `steps` has a row for each model, in the order of the models: the means `time`, a share of the
+    reference loop's, and `margin_error`, and `deviation`, the error's standard deviation.
+    """
+    figure = Figure((8.4, 5.2), layout="constrained")
+    axes = figure.add_subplot(
+        xlabel="training time, as a share of the reference loop's",
+        ylabel="12-margin error, lower is better",
+        xscale="log",
+    )
+    axes.axvline(1, color="gray", linestyle="--", linewidth=0.8)
+    axes.plot(steps["time"], steps["margin_error"], color="gray", linewidth=0.6, alpha=0.6)
+    axes.errorbar(
+        *(steps["time"], steps["margin_error"], steps["deviation"].fillna(0)), fmt="o", capsize=2
+    )
+    # A column of names beside the axes, in the order of errors: some points are side by side.
+    ranked = steps.sort_values("margin_error")
+    heights = np.linspace(0, 1, len(ranked))
+    for height, (model, step) in zip(heights, ranked.iterrows(), strict=True):
+        axes.annotate(
+            f"{model} {step['margin_error']:.4f}",
+            (step["time"], step["margin_error"]),
+            (1.06, height),
+            textcoords="axes fraction",
+            va="center",
+            fontsize=8,
+            arrowprops={"arrowstyle": "-", "color": "steelblue", "linewidth": 0.4},
+        )
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.3)
     return figure
 
 

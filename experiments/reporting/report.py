@@ -22,7 +22,7 @@ from experiments.reporting.comparisons import (
     paired_differences,
     read_questions,
 )
-from experiments.reporting.figures import CHARTS, differences_figure, figures
+from experiments.reporting.figures import CHARTS, DPI, differences_figure, figures
 from experiments.reporting.hidden_kernels import hidden_kernel_tables
 from experiments.reporting.published import published_rows, read_published
 from experiments.reporting.statistics import Results, failures, mean_and_std, trained, wall_time
@@ -32,7 +32,6 @@ from experiments.runs.sweeps import Run
 
 REPORT_FILE, CHARTS_FOLDER = "report.md", "charts"
 PUBLISHED_DATA = "faces"  # what the report trained on
-DPI = 100
 # Columns of a sweep's table, and their digits.
 MEASURED = {
     "best_epoch": ("chosen epoch", 0),

@@ -255,7 +255,9 @@ def test_rows_of_other_params_are_not_stamped(work, measured_rows):
         work("--recheck", "4")
 
 
-def row(model: str, seed: int, measured_on: str, error: float, seconds: float) -> dict[str, str]:
+def row(
+    model: str, seed: int, measured_on: str, error: float, seconds: float, reference_epoch: float
+) -> dict[str, str]:
     values = dict.fromkeys(COLUMNS, "0")
     return values | {
         "model": model,
@@ -264,7 +266,7 @@ def row(model: str, seed: int, measured_on: str, error: float, seconds: float) -
         "machine": "x86_64 AVX2",
         "margin_error": str(error),
         "seconds": str(seconds),
-        "reference_epoch": "10",
+        "reference_epoch": str(reference_epoch),
     }
 
 
@@ -276,7 +278,8 @@ def test_the_tables_show_means_deviations_and_gains():
             seed,
             measured_on,
             error - (measured_on == "training") / 100,
-            seconds=100 if model == "report_best" else 400,
+            seconds=100 if model == "report_best" else 800,
+            reference_epoch=10 if model == "report_best" else 20,
         )
         for model, values in errors.items()
         for measured_on in ("validation", "training", "held out")
@@ -286,12 +289,13 @@ def test_the_tables_show_means_deviations_and_gains():
         "report_best": {"model.kernels": 16},
         "ours_best": {"model.kernels": 16, "train.loss": "margin"},
     }
-    header, steps, _, checks = tables("faces", pd.DataFrame(rows), models, None)
+    header, steps, chart, _, checks = tables("faces", pd.DataFrame(rows), models, None)
     assert header.startswith("# From the report's best network to ours, on faces\n")
     assert header.endswith("Seeds: 0, 1, 2. Processors: x86_64 AVX2.")
     checked = next(tables("faces", pd.DataFrame(rows), models, "Last checked on abc."))
     assert checked == f"{header} Last checked on abc."
     report, ours = steps.splitlines()[-2:]
+    assert chart == "![Margin error of each model against its training time](ablation.png)\n"
     # Standard deviation of 0.22, 0.23 and 0.24: sqrt(0.0002 / 2). 100 s of 40 epochs of 10 s: 0.25.
     assert report.startswith(
         "| report_best | model.kernels 16 | **0.2300 ± 0.0100** |  | 0.2200 ± 0.0100 |"
@@ -302,7 +306,8 @@ def test_the_tables_show_means_deviations_and_gains():
         "| ours_best | train.loss margin | **0.1900 ± 0.0000** | -0.0400, -0.0648 to -0.0152 | "
         "0.1800 ± 0.0000 |"
     )
-    assert ours.endswith("| 1.00 ± 0.00 |")
+    assert ours.endswith("| 1.00 ± 0.00 |")  # 800 s of 40 epochs of 20 s
+    assert "2 times: median 15.00 s, 10.00 to 20.00 s" in steps
     assert checks.splitlines()[-1].endswith("| 0.1900 ± 0.0000 | 0.0400 ± 0.0100 |")
 
 

@@ -10,6 +10,7 @@ from experiments.reporting.figures import (
     grid_figure,
     grid_settings,
     set_error_limits,
+    steps_figure,
 )
 from experiments.runs.results import CURVES_FILE, HISTORIES_FILE
 from tests.experiments.conftest import BASE, KERNELS_8, histories, results_of, row
@@ -157,3 +158,20 @@ def test_margin_curves_are_drawn_minus_that_of_the_lowest_margin_error(runs):
 def test_nothing_is_drawn_without_rows(runs):
     tables = {HISTORIES_FILE: histories("other"), CURVES_FILE: NO_CURVES}
     assert figures(runs, results_of(runs), tables) == {}
+
+
+def test_steps_are_drawn_against_their_time_and_named_from_low_to_high():
+    steps = pd.DataFrame(
+        {"time": [0.2, 0.04, 0.8], "margin_error": [0.23, 0.2, 0.19], "deviation": [0.01, None, 0]},
+        index=["first", "fast", "last"],
+    )
+    (axes,) = steps_figure(steps).axes
+    assert axes.get_xscale() == "log"
+    path = axes.lines[1].get_xydata()
+    np.testing.assert_array_equal(path, [[0.2, 0.23], [0.04, 0.2], [0.8, 0.19]])
+    names = sorted((text.xyann[1], text.get_text(), text.xy) for text in axes.texts)
+    assert [name for _, name, _ in names] == ["last 0.1900", "fast 0.2000", "first 0.2300"]
+    assert [point for _, _, point in names] == [(0.8, 0.19), (0.04, 0.2), (0.2, 0.23)]
+    (bars,) = axes.collections  # of one deviation, then none for a single seed
+    spans = [np.ptp(bar[:, 1]) for bar in bars.get_segments()]
+    np.testing.assert_allclose(spans, [0.02, 0, 0], atol=1e-12)
