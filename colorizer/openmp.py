@@ -17,9 +17,9 @@ BUSY_SHARE = 0.25
 
 
 def idle_processors(seconds: float) -> tuple[float, int]:
-    """How many of this process's processors were idle during the next `seconds`, and of how many.
+    """How many of the processors that this process may use are idle, and how many there are.
 
-    Call it while this process has nothing to do.
+    Measured for `seconds`, in which this process should have nothing to do.
     """
     busy = psutil.cpu_percent(seconds, percpu=True)
     # On Linux those that this process may use, unless some are offline and not in the list.
@@ -36,7 +36,7 @@ def choose_wait_policy(idle: float, processors: int) -> None:
 
 
 def busy_warning(threads: int) -> str | None:
-    """A line for the user if fewer threads than `threads` would wait less for each other."""
+    """A line for the user when too few processors are idle for `threads` threads; else None."""
     if threads == 1 or min(threads, PROCESSORS) * (1 - BUSY_SHARE) <= IDLE:
         return None
     return (

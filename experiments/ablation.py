@@ -1,9 +1,9 @@
 """Train the models of models.yaml with several seeds each, and tabulate the gain of every step.
 
-A row of runs.csv is what was measured of one network, with the seconds that its training took and
-the seconds of an epoch of the reference loop, timed at most five minutes before on the same
-machine. Rows of the same code and params are not measured again, so an interrupted ablation
-continues. ablation.md is made from the rows.
+A row of runs.csv is what was measured of a network on a split, with the seconds that its training
+took, and the seconds of an epoch of the reference loop, timed at most five minutes before on the
+same machine. Rows of the same code and params are not measured again, so an interrupted ablation
+continues. ablation.md and ablation.png are made from the rows.
 
 Some models are trained a second time without a fifth of the training photographs, and evaluated on
 that fifth too: no decision was ever based on it.
@@ -128,7 +128,7 @@ def run_module(module: str, args: list[str], folder: Path) -> tuple[float, str]:
 
 
 def reference_epoch(raw: Path) -> float:
-    """Seconds of an epoch of the reference loop with the report's best network, not the first one.
+    """Seconds of the second epoch of the reference loop, with the report's best network.
 
     The reference loop is the report's way of training: see benchmarks/reference.py.
     """
@@ -246,7 +246,9 @@ def main() -> None:
     """Measure what is missing, or recheck; then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("raw", type=Path, help="folder of the data set, such as data/raw/faces")
-    parser.add_argument("results", type=Path, help="folder for runs.csv and ablation.md")
+    parser.add_argument(
+        "results", type=Path, help="folder for runs.csv, ablation.md and ablation.png"
+    )
     parser.add_argument("seeds", type=int, nargs="+", help="every model is trained with every seed")
     parser.add_argument(
         "--recheck", type=int, metavar="K", help="rerun K random runs; measure no new ones"

@@ -12,7 +12,10 @@ THREADS = 1
 
 
 def split_and_models(description: str | None) -> tuple[Split, list[Path], int]:
-    """Parse the command line; the split, the model files, and the margin of params.yaml."""
+    """Parse the command line; the split, the model files, and the margin of params.yaml.
+
+    PyTorch then uses one thread.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("split", type=Path, help="prepared split")
     parser.add_argument(

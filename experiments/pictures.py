@@ -1,7 +1,7 @@
 """Draw two sets of predictions for the images where the second is worst, median and best.
 
 Prints the margin error of each, and those of its channels. These are of 8-bit images, in which a
-value 11.5 levels off may be rounded to 12, so they are slightly higher than the metric.
+value 11.5 levels off may be rounded to 12, so they differ slightly from the metric.
 """
 
 import argparse

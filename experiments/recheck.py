@@ -1,10 +1,10 @@
-"""Rerun some rows of the results on the current code; when all agree, every row becomes valid.
+"""Rerun some rows of the results on the current code; when all agree, all are valid.
 
 Rows are valid as long as code, params and data are those that they were measured with. After an
 edit that should change no result, such as a rename, this command draws rows with a seed, runs them
-as DVC experiments named recheck-NAME, and compares all metrics, epochs and margins, digit by digit.
-When all agree, the rows get the digest of the current code, and rechecks.csv a line that the report
-shows. Otherwise nothing is written, and the exit status is 1.
+as DVC experiments named recheck-NAME, and compares all values of the CSV files, digit by digit.
+When all agree, the rows with the current params and data get the digest of the current code, and
+rechecks.csv a line that the report shows. Otherwise nothing is written, and the exit status is 1.
 
 Results are reproducible to the last digit on one kind of processor only. On another kind, give
 --baseline a folder with the same rows, measured there with the code that they belong to: with the
@@ -37,7 +37,7 @@ from experiments.runs.results import (
     write_tables,
 )
 from experiments.runs.runner import Cluster, committed_project, run_missing
-from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweeps
+from experiments.runs.sweeps import MODELS_FILE, SWEEPS_FILE, Run, read_sweeps
 
 
 def find_candidates(rows: pd.DataFrame, runs: Sequence[Run]) -> list[Run]:
@@ -98,7 +98,7 @@ def main() -> None:
     cluster = Cluster.of(parser, args)
     if args.rows < 1:
         parser.error("--rows should be 1 or more")
-    require_committed([*source_files(), str(SWEEPS_FILE)])
+    require_committed([*source_files(), str(SWEEPS_FILE), str(MODELS_FILE)])
     tables = read_tables(args.results)
     candidates = find_candidates(tables[RUNS_FILE], read_sweeps(SWEEPS_FILE, args.data))
     if not candidates:

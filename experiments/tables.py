@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/results.md from the committed results.
+"""Write the tables of README.md, and that of the report's networks in docs/results.md.
 
 A table is found by its header, and replaced from there to its last line.
 """

@@ -14,7 +14,7 @@ from colorizer.models.unet import UNet, pad_to_multiple
 class Colorizer(nn.Module):
     """A network from lightness (N, 1, H, W) to rgb (N, 3, H, W), float32 on [-1, 1].
 
-    Lightness is gray, or for lab its L*: see `lightness`. `params` is the configuration. `margin`,
+    Lightness is gray, or for lab L*: see `lightness`. `params` is the configuration. `margin`,
     in levels, matters with chroma bins only: the decoded chroma is the one that is most probably
     within it.
     """
@@ -29,9 +29,9 @@ class Colorizer(nn.Module):
         self.body = architecture(params, out_channels)
 
     def forward(self, lightness: Tensor) -> Tensor:
-        """Rgb; in training mode what the loss compares with `chroma_target`, if there is one.
+        """Rgb; in training mode what the loss is on.
 
-        That is a* and b*, (N, 2, H, W), for lab; with chroma bins their logits, (N, 2 * bins, h,
+        That is a* and b*, (N, 2, H, W), for lab, and the logits of chroma bins, (N, 2 * bins, h,
         w).
         """
         output: Tensor = self.body(lightness).float()
@@ -71,7 +71,7 @@ class Colorizer(nn.Module):
         return rgb_to_chroma(functional.avg_pool2d(padded, self.params.output_stride))
 
     def to_rgb(self, output: Tensor, lightness: Tensor) -> Tensor:
-        """Rgb of what `forward` gives in training mode, or of chroma at the size of `lightness`."""
+        """Rgb of what `forward` gives in training mode, or of chroma that needs no upsampling."""
         if self.params.chroma_bins:
             probabilities = bin_probabilities(output)
             chroma = decode_chroma(probabilities, self.params.chroma_range, self.margin)

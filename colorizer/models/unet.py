@@ -77,7 +77,7 @@ def pixel_unshuffle(images: Tensor, patch_size: int) -> Tensor:
 
 
 def _block(in_channels: int, out_channels: int, params: ModelParams) -> nn.Sequential:
-    """conv_layer * conv_layers, with ReLU between them and none after the last."""
+    """`conv_layers` times `conv_layer`, with ReLU between them and none after the last."""
     layers = conv_layer(in_channels, out_channels, params)
     for _ in range(params.conv_layers - 1):
         layers += [nn.ReLU(inplace=True), *conv_layer(out_channels, out_channels, params)]

@@ -26,8 +26,8 @@ def fingerprint(
 ) -> Fingerprint:
     """Digests of the params, of the data in `files`, of the project's code and of the machine.
 
-    The code is that of every loaded module of the project; the machine is the kind of processor and
-    the versions of PyTorch and NumPy.
+    The code is that of every loaded module of the project; the machine is the kind of processor,
+    its bfloat16 unit and the versions of PyTorch and NumPy.
     """
     params = {name: section.model_dump(mode="json") for name, section in sections.items()}
     machine = (

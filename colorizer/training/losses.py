@@ -61,11 +61,12 @@ def cross_entropy(log_probabilities: Tensor, chroma: Tensor, chroma_range: float
 
 
 def contrast_loss(probabilities: Tensor, chroma: Tensor, chroma_range: float) -> Tensor:
-    """Loss of expected chroma minus its mean over the photograph, summed as in `cross_entropy`.
+    """Loss of expected chroma, from which its mean over the photograph was subtracted.
 
-    For d, the error of that difference, in units of CONTRAST_SCALE: d^2 / 2 within 1, |d| - 1/2
-    beyond it. The tint of a photograph can hardly be inferred from gray, so the cross-entropy has a
-    noisy gradient; this loss does not depend on the tint.
+    The same is subtracted from the target. For d, the difference of both in units of
+    CONTRAST_SCALE: d^2 / 2 within 1, |d| - 1/2 beyond it, summed as in `cross_entropy`. The tint of
+    a photograph can hardly be inferred from gray, so the cross-entropy has a noisy gradient; this
+    loss does not depend on the tint.
     """
     difference = (expected_chroma(probabilities, chroma_range) - chroma) / CONTRAST_SCALE
     means = difference.mean(dim=(2, 3), keepdim=True).expand_as(difference)

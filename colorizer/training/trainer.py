@@ -59,7 +59,10 @@ class Trainer:
         training: Split,
         validation: Split,
     ) -> None:
-        """Train `network` in place; `margin`, in levels, is that of the validation error."""
+        """Train `network` in place.
+
+        `margin`, in levels, is that of the validation error and of the losses huber and margin.
+        """
         self.history: list[Epoch] = []
         self._network = network
         self._ddp_network = wrap_ddp(network)
@@ -91,7 +94,7 @@ class Trainer:
             [tensor for tensor in each.state_dict().values() if tensor.is_floating_point()]
             for each in (self._ema_network, network)
         )
-        # Orders the batches; apart from the generator that drew the initial weights.
+        # Draws batches, flips and shifts; not the generator that drew the initial weights.
         self._generator = torch.Generator().manual_seed(params.seed)
         self._best_weights: dict[str, Tensor] = {}
 

@@ -27,6 +27,7 @@ TEXT = ("model", "measured_on", "code", "params", "machine")
 STEP = {
     "mse": ("MSE", 5),
     "psnr": ("PSNR, dB", 2),
+    "ssim": ("SSIM", 4),
     "epochs": ("epochs", 0),
     "time": ("time", 2),
 }
@@ -69,7 +70,7 @@ def tables(
         ],
         [*_steps(whole, training, models)],
     )
-    yield f"![{CHART_TITLE}]({CHART_FILE})\n"
+    yield f"\n![{CHART_TITLE}]({CHART_FILE})"
     margins = means(whole, "model", {f"error_{margin}": 4 for margin in MARGINS})
     yield table(
         "The error at other margins:",

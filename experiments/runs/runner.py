@@ -23,7 +23,7 @@ from experiments.runs.identity import (
     require_committed,
     source_files,
 )
-from experiments.runs.sweeps import SWEEPS_FILE, Run, exp_run_options
+from experiments.runs.sweeps import MODELS_FILE, SWEEPS_FILE, Run, exp_run_options
 from experiments.runs.worker import EVENTS, Project, Task, run_experiment
 
 TARGET = "evaluate"  # with the stages that it needs, but neither test photographs nor figures
@@ -116,7 +116,8 @@ def committed_project(runs: Sequence[Run], share: str | None) -> Project:
     if command("git", "rev-parse", "--is-shallow-repository").strip() == "true":
         raise InputError("this clone is shallow; run git fetch --unshallow first")
     names = sorted({str(run.changes["data.name"]) for run in runs})
-    require_committed([*source_files(), str(SWEEPS_FILE), *map(_committed_file, names)])
+    read = [*source_files(), str(SWEEPS_FILE), str(MODELS_FILE), *map(_committed_file, names)]
+    require_committed(read)
     commit = command("git", "rev-parse", "HEAD").strip()
     author = (
         command("git", "config", "--default", "sweep", "user.name").strip(),

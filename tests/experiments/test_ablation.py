@@ -295,7 +295,7 @@ def test_the_tables_show_means_deviations_and_gains():
     checked = next(tables("faces", pd.DataFrame(rows), models, "Last checked on abc."))
     assert checked == f"{header} Last checked on abc."
     report, ours = steps.splitlines()[-2:]
-    assert chart == "![Margin error of each model against its training time](ablation.png)\n"
+    assert chart == "\n![Margin error of each model against its training time](ablation.png)"
     # Standard deviation of 0.22, 0.23 and 0.24: sqrt(0.0002 / 2). 100 s of 40 epochs of 10 s: 0.25.
     assert report.startswith(
         "| report_best | model.kernels 16 | **0.2300 ± 0.0100** |  | 0.2200 ± 0.0100 |"
