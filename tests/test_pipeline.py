@@ -232,7 +232,7 @@ def as_spec(content: Any) -> dict[str, Any]:
 
 
 def test_a_small_and_a_large_learning_rate_both_end_well(built, run):
-    run("dvc", "exp", "run", "-S", "train.learning_rate=0.00001", "-S", "train.epochs=1")
+    run("dvc", "exp", "run", "train", "-S", "train.learning_rate=0.00001", "-S", "train.epochs=1")
     assert metrics(built, "train")["diverged"] == 0
     large = ["-S", "train.learning_rate=10", "-S", "train.batch_size=1", "-S", "train.epochs=9"]
     run("dvc", "exp", "run", *large)
