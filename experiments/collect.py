@@ -1,9 +1,9 @@
 """Collect the runs of sweeps from DVC's experiments of the current commit into CSV files.
 
-runs_of_sweeps.csv has a row for each run, histories.csv for each of its epochs, margin_curves.csv
-for each margin; report.md and its charts are made from them. Earlier rows with the
-current code, params and data stay valid, so that they outlive DVC's experiments. Other rows stay in
-the files, but not in the report; --discard removes them.
+runs_of_sweeps.csv has a row for each run, histories/SWEEP.csv for each of its epochs, and
+margin_curves/SWEEP.csv for each margin; report.md and its charts are made from them. Earlier rows
+with the current code, params and data stay valid, so that they outlive DVC's experiments. Other
+rows stay in the files, but not in the report; --discard removes them.
 """
 
 import argparse

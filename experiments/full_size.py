@@ -1,10 +1,9 @@
 """Compare methods to colorize photographs at full size, on those that scikit-image ships.
 
 A model predicts chroma at the size that it was trained on, which is upsampled bilinearly or by a
-guided filter along the edges of luma, as `python -m colorizer` does it. A plain network
-also predicts at full size, which is equivalent to overlapping tiles. Prints the
-margin error of each method, and of the guided filter with other radii and epsilons; draws the
-center of the photographs.
+guided filter along the edges of luma, as `python -m colorizer` does it. A plain network also
+predicts at full size, which is equivalent to overlapping tiles. Prints the margin error of each
+method, and of the guided filter with other radii and epsilons; draws the center of the photographs.
 """
 
 import argparse

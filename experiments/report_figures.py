@@ -27,7 +27,7 @@ from experiments.reporting.figures import draw_runs, set_error_limits
 from experiments.reporting.published import read_published
 from experiments.reporting.statistics import Results, failures, trained, with_numbers
 from experiments.runs.experiments import commits_of_runs, get_output
-from experiments.runs.results import HISTORIES_FILE, RUNS_FILE, read_tables
+from experiments.runs.results import HISTORIES_FOLDER, RUNS_FILE, read_tables
 from experiments.runs.sweeps import SWEEPS_FILE, read_sweep, read_sweeps
 
 SWEEP, BEST = "report", "conv2_kernels16"
@@ -86,7 +86,7 @@ def main() -> None:
     matplotlib.rcdefaults()  # figures should not depend on the user's settings
     tables = read_tables(args.results)
     results = Results.of(tables[RUNS_FILE], read_sweeps(SWEEPS_FILE, args.data))
-    histories = with_numbers(tables, HISTORIES_FILE)
+    histories = with_numbers(tables, HISTORIES_FOLDER)
     published = read_published()
     figures = {}
     for network, title in zip(published["network"], published["title"], strict=True):

@@ -46,8 +46,7 @@ def with_numbers(rows: pd.DataFrame) -> pd.DataFrame:
 def tables(
     data: str, rows: pd.DataFrame, models: Mapping[str, Changes], recheck: str | None
 ) -> Iterator[str]:
-    """The rows of a data set as Markdown; `recheck` is a sentence on the last recheck."""
-    rows = with_numbers(rows)
+    """The rows of a data set (of `with_numbers`) as Markdown; `recheck` tells of the last one."""
     processors = sorted(rows["machine"].unique())
     yield (
         f"# From the report's best network to ours, on {data}\n\n"
@@ -128,9 +127,10 @@ def write_tables(
     results: Path, data: str, rows: pd.DataFrame, models: Mapping[str, Changes]
 ) -> None:
     """Write ablation.md and ablation.png."""
-    parts = tables(data, rows, models, last_recheck(results, RUNS_FILE))
+    numbers = with_numbers(rows)
+    parts = tables(data, numbers, models, last_recheck(results, RUNS_FILE))
     write_text(results / ABLATION_FILE, "\n".join(parts) + "\n")
-    whole = with_numbers(rows[rows["measured_on"] == WHOLE["val"]])
+    whole = numbers[numbers["measured_on"] == WHOLE["val"]]
     steps = whole.groupby("model").agg(
         time=("time", "mean"),
         margin_error=("margin_error", "mean"),

@@ -14,9 +14,9 @@ from experiments.runs.commands import command
 from experiments.runs.identity import code_digest, of_lock, params_digest, source_files
 from experiments.runs.results import (
     COLUMNS,
-    CURVES_FILE,
+    CURVES_FOLDER,
     EVALUATE_METRICS,
-    HISTORIES_FILE,
+    HISTORIES_FOLDER,
     RUNS_FILE,
     TRAIN_METRICS,
     Tables,
@@ -93,7 +93,7 @@ def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
     train = json.loads(_read(revision, "metrics/train.json"))
     evaluation = evaluation_of(revision)
     lock = _lock_of(revision)
-    history = _series(run, revision, "plots/history.csv", HISTORIES_FILE)
+    history = _series(run, revision, "plots/history.csv", HISTORIES_FOLDER)
     finished, _, message = (
         command("git", "log", "--no-show-signature", "-1", "--format=%cI %B", revision)
         .strip()
@@ -119,8 +119,8 @@ def rows_of_run(run: Run, revision: str, commit: str) -> Tables:
     }
     return {
         RUNS_FILE: pd.DataFrame([{name: str(value) for name, value in row.items()}]),
-        HISTORIES_FILE: history,
-        CURVES_FILE: _series(run, revision, "plots/margin_curve.csv", CURVES_FILE),
+        HISTORIES_FOLDER: history,
+        CURVES_FOLDER: _series(run, revision, "plots/margin_curve.csv", CURVES_FOLDER),
     }
 
 

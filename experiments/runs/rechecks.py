@@ -45,9 +45,9 @@ def record(results: Path, table: str, seed: int, rerun: int, rows: int, compared
 
 
 def last_recheck(results: Path, table: str) -> str | None:
-    """The last recheck of a table as a sentence; None when there was none."""
+    """The last recheck of a table on the current code as a sentence; None when there was none."""
     lines = read_table(results / RECHECKS_FILE, COLUMNS)
-    lines = lines[lines["table"] == table]
+    lines = lines[(lines["table"] == table) & (lines["code"] == code_digest())]
     if lines.empty:
         return None
     last = lines.iloc[-1]

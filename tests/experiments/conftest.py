@@ -228,10 +228,11 @@ def collected() -> Callable[..., dict[str, list[dict[str, str]]]]:
     ) -> dict[str, list[dict[str, str]]]:
         publish(finished)
         collect("photos", Path("results"), {*failed}, discard=False)
-        rows = {}
-        for path in Path("results").glob("*.csv"):
+        rows: dict[str, list[dict[str, str]]] = {}
+        for path in Path("results").rglob("*.csv"):
             with path.open(newline="") as file:
-                rows[path.stem] = list(csv.DictReader(file))
+                table = path.relative_to("results").parts[0].removesuffix(".csv")
+                rows.setdefault(table, []).extend(csv.DictReader(file))
         return rows
 
     return run

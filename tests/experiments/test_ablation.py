@@ -15,7 +15,7 @@ from colorizer.files import write_yaml
 from experiments import ablation
 from experiments.ablation import COLUMNS, METRICS, hold_out
 from experiments.reporting import ablation_tables
-from experiments.reporting.ablation_tables import tables
+from experiments.reporting.ablation_tables import tables, with_numbers
 from experiments.runs.identity import code_digest
 from experiments.runs.results import write_table
 from tests.conftest import REPOSITORY
@@ -291,10 +291,11 @@ def test_the_tables_show_means_deviations_and_gains():
         "report_best": {"model.kernels": 16},
         "ours_best": {"model.kernels": 16, "train.loss": "margin"},
     }
-    header, steps, chart, _, checks = tables("faces", pd.DataFrame(rows), models, None)
+    numbers = with_numbers(pd.DataFrame(rows))
+    header, steps, chart, _, checks = tables("faces", numbers, models, None)
     assert header.startswith("# From the report's best network to ours, on faces\n")
     assert header.endswith("Seeds: 0, 1, 2. Processors: x86_64 AVX2.")
-    checked = next(tables("faces", pd.DataFrame(rows), models, "Last checked on abc."))
+    checked = next(tables("faces", numbers, models, "Last checked on abc."))
     assert checked == f"{header} Last checked on abc."
     report, ours = steps.splitlines()[-2:]
     assert chart == "\n![Margin error of each model against its training time](ablation.png)"

@@ -151,7 +151,7 @@ def test_rows_that_are_not_valid_are_removed_only_when_that_is_asked_for(collect
     assert "| few | 1 | 3 | 0 |" in Path("results/report.md").read_text()
     run("--discard")
     assert [*read_table(Path("results/runs_of_sweeps.csv"), ())["name"]] == [RUN]  # has its kernels
-    assert {*read_table(Path("results/histories.csv"), ())["name"]} == {RUN}
+    assert {*read_table(Path("results/histories/few.csv"), ())["name"]} == {RUN}
 
 
 def test_a_row_holds_until_its_code_or_params_change(collected):

@@ -13,7 +13,7 @@ from experiments import recheck
 from experiments.recheck import find_candidates, stamp
 from experiments.runs.identity import code_digest, holding
 from experiments.runs.rechecks import draw
-from experiments.runs.results import CURVES_FILE, HISTORIES_FILE, RUNS_FILE, Tables, read_tables
+from experiments.runs.results import CURVES_FOLDER, HISTORIES_FOLDER, RUNS_FILE, Tables, read_tables
 from experiments.runs.runner import Cluster
 from experiments.runs.sweeps import SWEEPS_FILE, Run, read_sweep
 from experiments.runs.worker import Project
@@ -165,13 +165,13 @@ def test_each_recheck_adds_a_line_and_the_report_shows_the_last_one(run_recheck)
         ({"error": 0.2500001}, f"margin_error is 0.2500001, expected 0.25 ({RUNS_FILE})"),
         (
             {"history": HISTORY.replace("2,0.1,0.2,", "2,0.1,0.2000001,")},
-            f"val_mse is 0.2000001, expected 0.2 ({HISTORIES_FILE})",
+            f"val_mse is 0.2000001, expected 0.2 ({HISTORIES_FOLDER})",
         ),
         (
             {"curve": CURVE.replace("12,0.25", "12,0.2500001")},
-            f"network is 0.2500001, expected 0.25 ({CURVES_FILE})",
+            f"network is 0.2500001, expected 0.25 ({CURVES_FOLDER})",
         ),
-        ({"curve": CURVE + "13,0.2,0.4\n"}, f"has 3 rows of {CURVES_FILE}, expected 2"),
+        ({"curve": CURVE + "13,0.2,0.4\n"}, f"has 3 rows of {CURVES_FOLDER}, expected 2"),
     ],
     ids=["a metric", "an epoch", "a margin", "another margin"],
 )

@@ -12,7 +12,7 @@ from experiments.reporting.figures import (
     set_error_limits,
     steps_figure,
 )
-from experiments.runs.results import CURVES_FILE, HISTORIES_FILE
+from experiments.runs.results import CURVES_FOLDER, HISTORIES_FOLDER
 from tests.experiments.conftest import BASE, KERNELS_8, histories, results_of, row
 
 NO_CURVES = pd.DataFrame(columns=["name", "margin", "network"])
@@ -103,7 +103,7 @@ def test_learning_curves_have_a_panel_for_each_network(runs):
     names = [some["name"] for some in BASE]
     lines = histories(*names, failed["name"], "faces-seeds-tanh-484", "faces-seeds-conv1-483")
     lines.loc[lines["name"] == names[0], "val_margin_error"] = "0.4"
-    tables = {HISTORIES_FILE: lines, CURVES_FILE: NO_CURVES}
+    tables = {HISTORIES_FOLDER: lines, CURVES_FOLDER: NO_CURVES}
     drawn = figures(runs, results, tables)
     assert set(drawn) == {"learning_seeds"}
     kernels, tanh = drawn["learning_seeds"].axes
@@ -144,7 +144,7 @@ def test_margin_curves_are_drawn_minus_that_of_the_lowest_margin_error(runs):
         for some, shares in zip(rows[1:], ((1, 0.4), (1, 0.6), (1, 0.25), (1, 0.5)), strict=True)
         for margin, share in zip((0, 12), shares, strict=True)
     ]
-    tables = {HISTORIES_FILE: histories("other"), CURVES_FILE: pd.DataFrame(curves)}
+    tables = {HISTORIES_FOLDER: histories("other"), CURVES_FOLDER: pd.DataFrame(curves)}
     (axes,) = figures(runs, results_of(runs, *rows), tables)["margins_seeds"].axes
     drawn = {str(line.get_label()): line.get_xydata().tolist() for line in axes.get_lines()}
     assert {label: points for label, points in drawn.items() if label[0] != "_"} == {
@@ -156,7 +156,7 @@ def test_margin_curves_are_drawn_minus_that_of_the_lowest_margin_error(runs):
 
 
 def test_nothing_is_drawn_without_rows(runs):
-    tables = {HISTORIES_FILE: histories("other"), CURVES_FILE: NO_CURVES}
+    tables = {HISTORIES_FOLDER: histories("other"), CURVES_FOLDER: NO_CURVES}
     assert figures(runs, results_of(runs), tables) == {}
 
 

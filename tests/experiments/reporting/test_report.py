@@ -4,7 +4,7 @@ import pandas as pd
 
 from experiments.reporting import report as report_module
 from experiments.reporting.report import write_report
-from experiments.runs.results import COLUMNS, CURVES_FILE, HISTORIES_FILE, RUNS_FILE, Tables
+from experiments.runs.results import COLUMNS, CURVES_FOLDER, HISTORIES_FOLDER, RUNS_FILE, Tables
 from tests.experiments.conftest import BASE, KERNELS_8, Row, histories, row, rows_of
 
 AGAINST_TABLE_CHART = "against_a_table_with_one_color_per_gray_level.png"
@@ -13,8 +13,8 @@ AGAINST_TABLE_CHART = "against_a_table_with_one_color_per_gray_level.png"
 def tables_of(*rows: Row) -> Tables:
     return {
         RUNS_FILE: pd.DataFrame(rows, columns=[*row(KERNELS_8, 0, 0.0)], dtype=str),
-        HISTORIES_FILE: histories(*(some["name"] for some in rows), "other"),
-        CURVES_FILE: pd.DataFrame(columns=COLUMNS[CURVES_FILE], dtype=str),
+        HISTORIES_FOLDER: histories(*(some["name"] for some in rows), "other"),
+        CURVES_FOLDER: pd.DataFrame(columns=COLUMNS[CURVES_FOLDER], dtype=str),
     }
 
 
@@ -59,7 +59,7 @@ def test_charts_are_written_beside_the_report_and_removed_without_rows(runs, tmp
     other.touch()
     tables = tables_of(*BASE, row("seeds/tanh", 483, 0.3))
     curve = {"name": BASE[0]["name"], "margin": "12", "network": "0.25"}
-    tables[CURVES_FILE] = pd.DataFrame([curve])
+    tables[CURVES_FOLDER] = pd.DataFrame([curve])
     write_report(tmp_path, "faces", runs, tables, set())
     charts = tmp_path / "charts"
     drawn = {"learning_seeds.png", "margins_seeds.png", "tanh.png", AGAINST_TABLE_CHART}
