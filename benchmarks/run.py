@@ -360,6 +360,46 @@ def call(command: list[str], folder: Path) -> float:
     return time.perf_counter() - started
 
 
+def measurements(raw: Path, threads: int, times: int) -> Iterator[str]:
+    """All tables, each as soon as it is measured."""
+    with workplace(train={"epochs": 1}) as folder:
+        prepare(folder, raw)
+        costs = time_epochs(raw, folder, threads, times)
+        yield table(
+            f"Seconds per epoch on {raw.name}, {threads} threads, seed {SEED}:",
+            ["network", "reference loop", "ours", "ratio", "MB", "1000 page faults"],
+            [*epochs(costs)],
+        )
+        yield table(
+            "The operators that take most of our time:",
+            ["network", "share"],
+            [*operators(folder, threads)],
+        )
+        yield roofline(raw, costs, threads)
+        yield table(
+            f"Photographs per second on {raw.name}:",
+            ["stage", "photographs/s", ""],
+            [*stages(raw, folder, times)],
+        )
+        yield table(
+            f"Simultaneous runs (2 conv, 16 kernels) on {raw.name}:",
+            ["runs", "threads each", "epochs/s in total", "relative to one run"],
+            [*sweep(folder, times)],
+        )
+        yield table(
+            f"Seconds per epoch (2 conv, 16 kernels) on {raw.name} beside busy processes:",
+            ["busy", "fair share", "spinning", "as chosen", "1 thread", "chosen / fair"],
+            [*busy(folder, threads, times)],
+        )
+    yield table(
+        "Peak memory, anonymous pages, MB:",
+        ["stage", *(f"{count} photographs" for count in MEMORY_SIZES), "ratio"],
+        [*memory(raw)],
+    )
+    yield table("Seconds to import a stage:", ["stage", "seconds"], [*startup(times)])
+    yield table("Seconds that DVC adds, on the sample:", ["command", "seconds"], [*dvc(times)])
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -370,46 +410,8 @@ def main() -> None:
     parser.add_argument("times", type=int, help="repetitions of each measurement")
     args = parser.parse_args()
     drop_git_variables()
-    raw, times = args.raw.resolve(), args.times
-    with workplace(train={"epochs": 1}) as folder:
-        prepare(folder, raw)
-        costs = time_epochs(raw, folder, args.threads, times)
-        print(
-            table(
-                f"Seconds per epoch on {raw.name}, {args.threads} threads, seed {SEED}:",
-                ["network", "reference loop", "ours", "ratio", "MB", "1000 page faults"],
-                [*epochs(costs)],
-            ),
-            table(
-                "The operators that take most of our time:",
-                ["network", "share"],
-                [*operators(folder, args.threads)],
-            ),
-            roofline(raw, costs, args.threads),
-            table(
-                f"Photographs per second on {raw.name}:",
-                ["stage", "photographs/s", ""],
-                [*stages(raw, folder, times)],
-            ),
-            table(
-                f"Simultaneous runs (2 conv, 16 kernels) on {raw.name}:",
-                ["runs", "threads each", "epochs/s in total", "relative to one run"],
-                [*sweep(folder, times)],
-            ),
-            table(
-                f"Seconds per epoch (2 conv, 16 kernels) on {raw.name} beside busy processes:",
-                ["busy", "fair share", "spinning", "as chosen", "1 thread", "chosen / fair"],
-                [*busy(folder, args.threads, times)],
-            ),
-            table(
-                "Peak memory, anonymous pages, MB:",
-                ["stage", *(f"{count} photographs" for count in MEMORY_SIZES), "ratio"],
-                [*memory(raw)],
-            ),
-            table("Seconds to import a stage:", ["stage", "seconds"], [*startup(times)]),
-            table("Seconds that DVC adds, on the sample:", ["command", "seconds"], [*dvc(times)]),
-            sep="\n",
-        )
+    for measured in measurements(args.raw.resolve(), args.threads, args.times):
+        print(measured, flush=True)
 
 
 if __name__ == "__main__":
