@@ -46,7 +46,10 @@ def with_numbers(rows: pd.DataFrame) -> pd.DataFrame:
 def tables(
     data: str, rows: pd.DataFrame, models: Mapping[str, Changes], recheck: str | None
 ) -> Iterator[str]:
-    """The rows of a data set (of `with_numbers`) as Markdown; `recheck` tells of the last one."""
+    """The rows of a data set, as `with_numbers` returns them, in Markdown.
+
+    `recheck` is a sentence on the last recheck.
+    """
     processors = sorted(rows["machine"].unique())
     yield (
         f"# From the report's best network to ours, on {data}\n\n"

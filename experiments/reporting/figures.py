@@ -18,7 +18,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from colorizer.figures import CURVE_INCHES
 from experiments.reporting.published import REPORT_SEED
 from experiments.reporting.statistics import Results, failures, trained, with_numbers
-from experiments.runs.results import CURVES_FOLDER, HISTORIES_FOLDER, Tables
+from experiments.runs.results import FOLDERS, Tables
 from experiments.runs.sweeps import GRID, Run, network_title
 
 NEAR = 0.02  # a margin error above the best one by this share of it has clearly another color
@@ -50,7 +50,7 @@ def figures(runs: Sequence[Run], results: Results, tables: Tables) -> dict[str, 
     drawn = {}
     if (results.rows["sweep"] == "grid").any():
         drawn["grid"] = grid_figure(grid_settings(runs).merge(results.rows, on="name"))
-    histories, curves = (with_numbers(tables, file) for file in (HISTORIES_FOLDER, CURVES_FOLDER))
+    histories, curves = (with_numbers(tables, folder) for folder in FOLDERS)
     for name, label_of in labels.items():
         rows = results.rows[results.rows["name"].isin(label_of)]
         rows = rows.assign(label=rows["name"].map(label_of))

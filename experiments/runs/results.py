@@ -13,6 +13,7 @@ from colorizer.files import atomic_write
 Tables = dict[str, pd.DataFrame]  # by the name of their file or folder
 
 RUNS_FILE, HISTORIES_FOLDER, CURVES_FOLDER = "runs_of_sweeps.csv", "histories", "margin_curves"
+FOLDERS = (HISTORIES_FOLDER, CURVES_FOLDER)
 TRAIN_METRICS = ("epochs", "best_epoch", "diverged", "train_mse", "val_mse")
 EVALUATE_METRICS = ("margin_error", "mse", "psnr", "ssim", "gain_over_table")
 BASELINE_METRICS = ("table_margin_error", "gray_margin_error", "first_margin_error")
@@ -49,7 +50,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def read_tables(results: Path) -> Tables:
     """The rows of all files of a results folder."""
     tables = {RUNS_FILE: read_table(results / RUNS_FILE, COLUMNS[RUNS_FILE])}
-    for folder in (HISTORIES_FOLDER, CURVES_FOLDER):
+    for folder in FOLDERS:
         none = pd.DataFrame(columns=[*COLUMNS[folder]], dtype=str)
         files = sorted((results / folder).glob("*.csv"))
         parts = [read_table(file, COLUMNS[folder]) for file in files]
@@ -61,16 +62,17 @@ def write_tables(results: Path, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write the rows of all files of a results folder; remove the files of other sweeps."""
     runs = tables[RUNS_FILE]
     sweeps = runs.set_index("name")["sweep"]
-    for folder in (HISTORIES_FOLDER, CURVES_FOLDER):
+    for folder in FOLDERS:
         (results / folder).mkdir(parents=True, exist_ok=True)
         rows = tables[folder]
         for sweep, part in rows.groupby(rows["name"].map(sweeps)):
             write_table(results / folder / f"{sweep}.csv", part)
     # The runs after their epochs and margins: when their rows are there, the others are too.
     write_table(results / RUNS_FILE, runs)
-    for folder in (HISTORIES_FOLDER, CURVES_FOLDER):
+    written = {*sweeps}
+    for folder in FOLDERS:
         for file in (results / folder).glob("*.csv"):
-            if file.stem not in {*runs["sweep"]}:
+            if file.stem not in written:
                 file.unlink()
 
 
