@@ -16,7 +16,13 @@ from tests.stages.conftest import HISTORY, METRICS, MODEL, PATHS, metrics, serie
 from tests.stages.forks import Server, Stage
 
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
-ENVIRONMENT = {"PYTHONPATH": str(REPOSITORY), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+ON_CPUS = {"CUDA_VISIBLE_DEVICES": ""}  # two processes on GPUs would need two
+ENVIRONMENT = {
+    **ON_CPUS,
+    "PYTHONPATH": str(REPOSITORY),
+    "PATH": "",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 
 
 def free_port() -> int:
@@ -28,13 +34,14 @@ def free_port() -> int:
 def train(server: Server, processes: int) -> str:
     """Train in forks with the environment that torchrun sets; what they print."""
     common = {
+        **ON_CPUS,
         "TORCHELASTIC_RUN_ID": "test",
         "WORLD_SIZE": str(processes),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(free_port()),
     }
     ranks = [
-        {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else {}
+        {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else ON_CPUS
         for rank in range(processes)
     ]
     stages = [Stage(server, "train", *PATHS["train"], **environment) for environment in ranks]
