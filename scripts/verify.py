@@ -25,7 +25,7 @@ COMMITTED_ON = "x86_64 AVX512"
 
 # On another kind of processor sums are rounded differently, and training follows a slightly
 # different path. With PyTorch or oneDNN limited to older instructions here, no metric of the sample
-# changed by more than 3e-6. The tolerance of shares is absolute, that of other metrics relative.
+# changed by more than 2e-6. The tolerance of shares is absolute, that of other metrics relative.
 SHARES = ("margin_error", "accuracy", "ssim", "gain_over_table")
 SHARE_TOLERANCE = 0.001
 RELATIVE_TOLERANCE = 0.001
