@@ -30,7 +30,7 @@ from tqdm import tqdm
 from colorizer.data.photos import find_photos
 from colorizer.device import available_device, bfloat16_unit, processor_name
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import read_yaml, write_yaml
+from colorizer.files import write_yaml
 from colorizer.git_variables import drop_git_variables
 from colorizer.metrics.series import read_series
 from colorizer.params import PARAMS_FILE
@@ -45,7 +45,7 @@ from experiments.reporting.ablation_tables import (
 from experiments.runs.identity import code_digest, params_digest
 from experiments.runs.rechecks import BASELINE, ROWS, draw, record
 from experiments.runs.results import read_table, write_table
-from experiments.runs.sweeps import MODELS_FILE, Changes, named_models
+from experiments.runs.sweeps import MODELS_FILE, Changes, changed_params, named_models
 
 HELD_OUT_EVERY = 5
 # Conv layers, kernels and batch norm of the report's best network; threads, which the reference
@@ -154,12 +154,9 @@ class Workplace:
     def measure(self, run: pd.DataFrame) -> pd.DataFrame:
         """Train and evaluate; the rows of the run with what was measured, as text."""
         folder = self._whole if {*run["measured_on"]} == {*WHOLE.values()} else self._reduced
-        params = read_yaml(PARAMS_FILE)
-        for key, value in self._models[run["model"].iloc[0]].items():
-            section, name = key.split(".")
-            params[section][name] = value
-        params["train"]["seed"] = int(run["seed"].iloc[0])
-        write_yaml(folder / PARAMS_FILE, params)
+        seed = {"train.seed": int(run["seed"].iloc[0])}
+        changes = self._models[run["model"].iloc[0]] | seed
+        write_yaml(folder / PARAMS_FILE, changed_params(changes))
         outputs = ["model.safetensors", "train.json", "history.csv"]
         seconds, _ = run_module("stages.train", ["train", "val", *outputs], folder)
         epochs = json.loads((folder / "train.json").read_text())["epochs"]

@@ -12,7 +12,6 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -22,14 +21,12 @@ from colorizer import device as device_module
 from colorizer.data.splits import Split, open_split
 from colorizer.device import available_device, configure_torch, processor_name
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import read_yaml
 from colorizer.markdown import table
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.config import ModelParams
-from colorizer.params import PARAMS_FILE
 from colorizer.training.config import TrainParams
 from colorizer.training.trainer import Trainer
-from experiments.runs.sweeps import MODELS_FILE, named_models
+from experiments.runs.sweeps import MODELS_FILE, changed_params, named_models
 
 NETWORKS = ("report_best", "ours_small", "ours_best")
 PRECISIONS = ("float32", "bfloat16")
@@ -65,12 +62,9 @@ WAYS: dict[str, Change] = {
 
 def params_of(model: str, precision: str) -> tuple[ModelParams, TrainParams, int]:
     """The params of a named model, in a precision, and the margin."""
-    sections: dict[str, Any] = read_yaml(PARAMS_FILE)
-    for key, value in named_models(MODELS_FILE)[model].items():
-        section, _, name = key.partition(".")
-        sections[section][name] = value
-    train = TrainParams(**sections["train"] | {"precision": precision})
-    return ModelParams(**sections["model"]), train, sections["metric"]["margin"]
+    sections = changed_params(named_models(MODELS_FILE)[model] | {"train.precision": precision})
+    margin = sections["metric"]["margin"]
+    return ModelParams(**sections["model"]), TrainParams(**sections["train"]), margin
 
 
 def whole_batches(split: Split, batch_size: int) -> Split:

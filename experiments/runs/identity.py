@@ -18,7 +18,7 @@ from colorizer.files import read_yaml
 from colorizer.params import PARAMS_FILE
 from experiments.runs.commands import command
 from experiments.runs.results import COLUMNS, RUNS_FILE, read_table
-from experiments.runs.sweeps import Changes, Run
+from experiments.runs.sweeps import Changes, Run, changed_params
 
 PIPELINE_FILE, LOCK_FILE = Path("dvc.yaml"), Path("dvc.lock")
 STAGES = ("prepare", "train", "evaluate")  # those that measured values depend on
@@ -66,13 +66,8 @@ def require_committed(files: Sequence[str]) -> None:
 
 def params_digest(changes: Changes) -> str:
     """Digest of the params of a run with `changes` of params.yaml in the current folder."""
-    params = read_yaml(PARAMS_FILE)
-    sections = {name: dict(params[name]) for stage in _stages() for name in stage["params"]}
-    for key, value in changes.items():
-        section, name = key.split(".")
-        if section in sections:
-            sections[section][name] = value
-    return _digest(sections)
+    params = changed_params(changes)
+    return _digest({name: params[name] for stage in _stages() for name in stage["params"]})
 
 
 def recipe_digest(changes: Changes) -> str:

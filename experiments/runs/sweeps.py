@@ -3,13 +3,13 @@
 import re
 from itertools import product
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 
 from colorizer.errors import InputError
 from colorizer.files import read_yaml
-from colorizer.params import Section, read_section
+from colorizer.params import PARAMS_FILE, Section, read_section
 
 SWEEPS_FILE = Path("experiments/sweeps.yaml")
 MODELS_FILE = Path("experiments/models.yaml")
@@ -78,6 +78,15 @@ def named_models(file: Path) -> dict[str, Changes]:
         changes = changes | own
         models[name] = changes
     return models
+
+
+def changed_params(changes: Changes) -> dict[str, dict[str, Any]]:
+    """The sections of params.yaml in the current folder, with changes."""
+    sections: dict[str, dict[str, Any]] = read_yaml(PARAMS_FILE)
+    for key, value in changes.items():
+        section, name = key.split(".")
+        sections[section][name] = value
+    return sections
 
 
 def read_sweeps(file: Path, data: str) -> list[Run]:
