@@ -2,10 +2,9 @@
 
 Each run is a DVC experiment of the current commit, and a task of a Dask cluster: of this machine
 with --jobs, of many with --scheduler (docs/clusters.md). A run is skipped when it is finished or
-has a
-valid row in the results. A run that fails is tried once more and, if it fails
-again, listed at the end. A sweep that was killed continues when it is started again. At the end the
-results are collected, unless the commit, code or params have changed since.
+has a valid row in the results. A run that fails is tried once more and, if it fails again, listed
+at the end. A sweep that was killed continues when it is started again. At the end the results are
+collected, unless the commit, code or params have changed since.
 """
 
 import argparse
