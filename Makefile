@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 QUIETLY := --disable-pip-version-check --quiet
-# Python should find this folder and the packages of the environment, and nothing else.
-unexport PYTHONPATH PYTHONSAFEPATH
+# Python should find this folder and the packages of the environment, and nothing else, and keep
+# what it compiles: pip does not compile (--no-compile), since most modules are never imported.
+unexport PYTHONPATH PYTHONSAFEPATH PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -53,11 +54,11 @@ constraints: ## pin the indirect dependencies at their current versions
 
 $(VENV)/installed: requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip $(QUIETLY) install \
+	$(VENV)/bin/python -m pip $(QUIETLY) install --no-compile \
 		--requirement requirements.txt --constraint constraints.txt
 	touch $@
 
 $(VENV)/installed-web: $(VENV)/installed requirements-web.txt
-	$(VENV)/bin/python -m pip $(QUIETLY) install \
+	$(VENV)/bin/python -m pip $(QUIETLY) install --no-compile \
 		--requirement requirements-web.txt --constraint constraints.txt
 	touch $@

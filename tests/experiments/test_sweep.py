@@ -109,6 +109,12 @@ def dvc(folder: Path, *words: str) -> str:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
+def init_dvc(folder: Path, *options: str) -> None:
+    """With our settings: by default each command of DVC starts another that looks for updates."""
+    dvc(folder, "init", "--quiet", *options)
+    shutil.copy(REPOSITORY / ".dvc/config", folder / ".dvc/config")
+
+
 def commit_all(folder: Path) -> None:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message", "All")
@@ -148,8 +154,7 @@ def template(tmp_path_factory):
     git(folder, "init", "--quiet")
     git(folder, "config", "user.name", "a")
     git(folder, "config", "user.email", "a@b")
-    dvc(folder, "init", "--quiet")
-    dvc(folder, "config", "core.analytics", "false")
+    init_dvc(folder)
     commit_all(folder)
     return folder
 
@@ -433,7 +438,7 @@ def test_the_project_can_be_a_folder_of_a_linked_work_tree_with_a_signed_head(
     git(top, "init", "--quiet")
     git(top, "config", "user.name", "a")
     git(top, "config", "user.email", "a@b")
-    dvc(top / "vision", "init", "--quiet", "--subdir")
+    init_dvc(top / "vision", "--subdir")
     git(top, "config", "log.showSignature", "true")
     git(top, "config", "gpg.format", "ssh")
     keygen = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")]

@@ -69,9 +69,10 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes(server):
         remove_outputs()
         process = Stage(server, "train", *PATHS["train"])
         deadline = time.monotonic() + 300
-        # At any moment: while it starts, or some time after its first epoch here.
+        # Half of them after an epoch here, however slow the machine is; the others at any moment.
         before = checkpoint_time()
-        while moments.random() < 0.97 and process.poll() is None and checkpoint_time() == before:
+        longer = 1 if kills % 2 else 0.97
+        while moments.random() < longer and process.poll() is None and checkpoint_time() == before:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         time.sleep(moments.uniform(0, 0.3))
@@ -89,7 +90,7 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes(server):
     remove_outputs()
     train_in_new_process()
     check(expected)
-    assert resumed >= 1, "some kills should come while it trains"
+    assert resumed >= KILLS // 4, "some kills should come while it trains"
 
 
 def checkpoint_time() -> int:
