@@ -2,9 +2,10 @@
 
 PYTHON ?= python3
 VENV := .venv
-QUIETLY := --disable-pip-version-check --quiet
+# Most modules are never imported; Python compiles those that are.
+INSTALL := python -m pip --disable-pip-version-check --quiet install --no-compile
 # Python should find this folder and the packages of the environment, and nothing else, and keep
-# what it compiles: pip does not compile (--no-compile), since most modules are never imported.
+# what it compiles.
 unexport PYTHONPATH PYTHONSAFEPATH PYTHONDONTWRITEBYTECODE
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -48,17 +49,15 @@ bench: $(VENV)/installed ## measure speed and memory, on DATA=data/raw/NAME or t
 constraints: ## pin the indirect dependencies at their current versions
 	rm -rf $(VENV)-fresh
 	$(PYTHON) -m venv $(VENV)-fresh
-	$(VENV)-fresh/bin/python -m pip $(QUIETLY) install --requirement requirements.txt
+	$(VENV)-fresh/bin/$(INSTALL) --requirement requirements.txt
 	$(VENV)-fresh/bin/python -m pip freeze | sed 's/+cpu$$//' > constraints.txt
 	rm -rf $(VENV)-fresh
 
 $(VENV)/installed: requirements.txt constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip $(QUIETLY) install --no-compile \
-		--requirement requirements.txt --constraint constraints.txt
+	$(VENV)/bin/$(INSTALL) --requirement requirements.txt --constraint constraints.txt
 	touch $@
 
 $(VENV)/installed-web: $(VENV)/installed requirements-web.txt
-	$(VENV)/bin/python -m pip $(QUIETLY) install --no-compile \
-		--requirement requirements-web.txt --constraint constraints.txt
+	$(VENV)/bin/$(INSTALL) --requirement requirements-web.txt --constraint constraints.txt
 	touch $@
