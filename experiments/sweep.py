@@ -14,7 +14,6 @@ from pathlib import Path
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import write_text
 from colorizer.git_variables import drop_git_variables
-from experiments.collect import collect
 from experiments.runs.commands import command
 from experiments.runs.identity import holding
 from experiments.runs.runner import Cluster, committed_project, run_missing
@@ -25,6 +24,8 @@ FAILED_FILE = "failed.log"  # in the results, when there are failed runs
 
 def main() -> None:
     """Run the sweeps."""
+    from experiments.collect import collect  # here: each Dask worker imports this module
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="value of data.name")
     parser.add_argument("results", type=Path, help="folder to collect the results in")

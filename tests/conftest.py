@@ -1,5 +1,7 @@
 """Small data sets and places to run stages in."""
 
+import fcntl
+import gc
 import os
 import shutil
 import subprocess
@@ -34,13 +36,15 @@ settings.register_profile("same", deadline=None, derandomize=True)
 settings.load_profile("same")
 
 REPOSITORY = Path(__file__).parents[1]
-# Files that run DVC for real. They mostly wait, and share a repository: each runs in one process.
+# Files that take long: most of them run DVC for real. Each runs in one process.
 SLOW = (
     "test_pipeline.py",
     "test_sweep.py",
     "test_guides.py",
     "test_interruption.py",
     "test_report_figures.py",
+    "test_torchrun.py",
+    "test_export_onnx.py",
 )
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -52,6 +56,12 @@ PHOTOS = {"train": 12, "val": 6, "test": 4}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start slow files first, so that they run beside all others."""
     items.sort(key=lambda item: item.path.name not in SLOW)
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: without it, looking for garbage takes less time."""
+    gc.collect()
+    gc.freeze()
 
 
 def draw_photos(count: int, seed: int, size: int = SIZE) -> np.ndarray:
@@ -237,11 +247,24 @@ def run(start: Callable[..., subprocess.Popen[str]]) -> Run:
 
 
 @pytest.fixture(scope="module")
-def built(work: Path, run: Run) -> Path:
-    """The repository after `dvc add` of the photographs, `dvc repro` and a commit."""
-    run("git", "init", "--quiet", "--initial-branch", "main")
-    run("dvc", "add", "--quiet", "data/raw/tiny")
-    run("dvc", "repro")
-    run("git", "add", ".")
-    run("git", "commit", "--quiet", "--message", "Baseline")
+def built(work: Path, run: Run, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The repository after `dvc add` of the photographs, `dvc repro` and a commit.
+
+    The processes of pytest-xdist share it: the first one builds it, and each module has a copy.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    with (shared / "built.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if (shared / "built").exists():
+            shutil.copytree(shared / "built", work, dirs_exist_ok=True)
+            return work
+        run("git", "init", "--quiet", "--initial-branch", "main")
+        run("dvc", "add", "--quiet", "data/raw/tiny")
+        run("dvc", "repro")
+        run("git", "add", ".")
+        run("git", "commit", "--quiet", "--message", "Baseline")
+        shutil.copytree(work, shared / "built.partial")
+        (shared / "built.partial").rename(shared / "built")
     return work

@@ -99,24 +99,25 @@ def queue_states(run: Run) -> list[str]:
     return re.findall(r"Success|Failed|Running|Queued", "\n".join(lines))
 
 
-# Only up to the stage that is killed: what follows from the same model is the same.
-@pytest.mark.parametrize("command", [("dvc", "repro", "train"), ("dvc", "exp", "run", "train")])
-def test_a_pipeline_killed_while_training_resumes(built, run, start, command):
+def test_a_pipeline_killed_while_training_resumes(built, run, start):
+    """Up to the stage that is killed: what follows from the same model is the same."""
     run("sed", "-i", "s/epochs: 3/epochs: 60/; s/patience: 5/patience: 60/", "params.yaml")
-    process = start(*command)
-    ends = time.monotonic() + 300
-    while not (built / "models/colorizer.checkpoint").exists():
-        assert process.poll() is None
-        assert time.monotonic() < ends
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert "resuming after epoch" in run(*command).stdout
-    assert not (built / "models/colorizer.checkpoint").exists()
-    interrupted = (built / "dvc.lock").read_bytes()
+    locks = []
+    for command in (("dvc", "repro"), ("dvc", "exp", "run", "--force", "--single-item")):
+        process = start(*command, "train")
+        ends = time.monotonic() + 300
+        while not (built / "models/colorizer.checkpoint").exists():
+            assert process.poll() is None
+            assert time.monotonic() < ends
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        assert "resuming after epoch" in run(*command, "train").stdout
+        assert not (built / "models/colorizer.checkpoint").exists()
+        locks.append((built / "dvc.lock").read_bytes())
     forced = run("dvc", "repro", "--force", "--single-item", "train")
     assert "starting with epoch 1" in forced.stdout
-    assert (built / "dvc.lock").read_bytes() == interrupted
+    assert {*locks} == {(built / "dvc.lock").read_bytes()}
     restore(run)
 
 
@@ -149,39 +150,11 @@ def test_verify_as_a_git_hook_in_another_environment_finds_every_output_identica
     assert (run("git", "log", "--oneline").stdout, run("git", "config", "--list").stdout) == before
 
 
-@pytest.mark.usefixtures("built")
-def test_verify_finds_a_planted_difference(run):
-    run("sed", "-i", "s/seed: 483/seed: 484/", "params.yaml")
-    run("git", "commit", "--quiet", "--all", "--message", "Another seed, without its results")
-    ended = run("python", "-m", "scripts.verify", succeeds=False)
-    assert ended.returncode == 1
-    verdicts = dict(re.findall(r"^(\S+)  +(identical|DIFFERS)$", ended.stdout, re.MULTILINE))
-    assert verdicts["models/colorizer.safetensors"] == "DIFFERS"
-    assert verdicts["data/prepared/train"] == "identical"
-    assert re.search(r"train\.val_mse: \S+ is now \S+, (NOT WITHIN|within)", ended.stdout)
-    run("git", "reset", "--quiet", "--hard", "HEAD~1")
-
-
-def test_one_variant_can_be_compared(built, run):
-    before = metrics(built, "evaluate")["margin_error"]
-    printed = run("dvc", "exp", "run", "-S", "model.kernels=16", "-S", "train.epochs=2").stdout
-    assert "Running stage 'train'" in printed
-    assert "Running stage 'prepare'" not in printed
-    changes = json.loads(run("dvc", "metrics", "diff", "--json").stdout)
-    change = changes["metrics/evaluate.json"]["margin_error"]
-    assert change["old"] == before
-    assert change["new"] == metrics(built, "evaluate")["margin_error"]
-    columns = run("dvc", "exp", "show", "--csv").stdout.splitlines()[0].split(",")
-    assert {"model.kernels", "margin_error", "val_margin_error"} <= set(columns)
-    restore(run)
-
-
 @pytest.mark.parametrize(
     ("override", "line"),
     [
         ("model.kernals=16", "model.kernals"),
         ("model.kernels=abc", "error: params.yaml: model.kernels is 'abc' but should be"),
-        ("train.learning_rate=-1", "error: params.yaml: train.learning_rate is -1 but should be"),
     ],
 )
 def test_a_bad_override_ends_with_one_line_of_ours(built, run, override, line):
@@ -225,14 +198,3 @@ def test_the_curves_of_dvc_have_a_color_for_each_method_and_whole_epochs(run):
 
 def as_spec(content: Any) -> dict[str, Any]:
     return json.loads(content) if isinstance(content, str) else content
-
-
-def test_a_small_and_a_large_learning_rate_both_end_well(built, run):
-    run("dvc", "exp", "run", "train", "-S", "train.learning_rate=0.00001", "-S", "train.epochs=1")
-    assert metrics(built, "train")["diverged"] == 0
-    large = ["-S", "train.learning_rate=10", "-S", "train.batch_size=1", "-S", "train.epochs=9"]
-    run("dvc", "exp", "run", *large)
-    assert metrics(built, "train")["diverged"] == 1
-    assert metrics(built, "train")["val_margin_error"] == 1
-    assert metrics(built, "evaluate")["margin_error"] == 1
-    restore(run)

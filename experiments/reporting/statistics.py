@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit  # of Student's t; scipy.stats takes a second to import
 
 from experiments.runs.identity import recipe_digest
 from experiments.runs.results import MEASURED, RUNS_FILE, Tables
@@ -99,7 +99,7 @@ def mean_intervals(values: pd.Series, by: list[pd.Series]) -> pd.DataFrame:
     """
     groups = values.groupby(by, sort=False)
     found = groups.agg(["mean", "count", "sem"]).assign(below=(values < 0).groupby(by).sum())
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, found["count"] - 1) * found.pop("sem")
+    half = stdtrit(found["count"] - 1, (1 + CONFIDENCE) / 2) * found.pop("sem")
     return found.assign(low=found["mean"] - half, high=found["mean"] + half)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from dvc.api import DVCFileSystem
 
 from colorizer.files import parse_yaml
 from experiments.runs.commands import command
@@ -67,6 +66,8 @@ def get_output(commit: str, path: str, folder: Path) -> Path:
 
     A new one each time: DVC keeps an existing file, which may be a link into its cache.
     """
+    from dvc.api import DVCFileSystem  # here: it is a fifth of what Dask workers import
+
     file = folder / f"{commit}-{Path(path).name}"
     DVCFileSystem(rev=commit).get_file(path, str(file))
     return file

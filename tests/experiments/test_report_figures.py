@@ -16,10 +16,9 @@ from tests.experiments.conftest import histories, results_of, row
 
 SWEEPS = """
 report:
-  seeds: [0]
-  changes: {train.epochs: 2}
+  seeds: [483]
   runs:
-    conv2_kernels16: {model.kernels: 6}
+    conv2_kernels16: {}  # as committed, so that nothing runs
     tanh: {model.tanh: true, model.conv_layers: 3}
 """
 PUBLISHED = """\
@@ -35,7 +34,7 @@ def swept(built: Path, run: Run) -> Path:
     (built / "experiments/published.csv").write_text(PUBLISHED)
     run("git", "commit", "--quiet", "--all", "--message", "Two networks")
     run("dvc", "config", "--local", "cache.type", "hardlink,copy")  # as with many photographs
-    run("python", "-m", "experiments.sweep", "tiny", "results", "report", "--jobs", "2")
+    run("python", "-m", "experiments.sweep", "tiny", "results", "report", "--jobs", "1")
     # A later commit that changes neither code nor params.
     run("git", "commit", "--quiet", "--allow-empty", "--message", "Words")
     return built
@@ -67,10 +66,10 @@ def test_hidden_kernels_of_a_sweep_are_counted(swept, run):
     )
     with (swept / "results/hidden_kernels.csv").open(newline="") as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
-    for name, kernels in (("tiny-report-conv2_kernels16-0", 6), ("tiny-report-tanh-0", 2 * 4)):
+    for name, kernels in (("tiny-report-conv2_kernels16-483", 4), ("tiny-report-tanh-483", 2 * 4)):
         assert sum(int(rows[name][kind]) for kind in ("dead", "always_on", "bending")) == kernels
     run("python", "-m", "experiments.collect", "tiny", "results")
-    assert (rows["tiny-report-tanh-0"]["dead_layers"], len(rows)) == ("0", 2)
+    assert (rows["tiny-report-tanh-483"]["dead_layers"], len(rows)) == ("0", 2)
     assert "## What the hidden kernels do" in (swept / "results/report.md").read_text()
 
 

@@ -41,11 +41,6 @@ match sys.argv[1]:
             time.sleep(0.1)
         if kernels == 13:
             sys.exit("error: model.kernels is 13, which is unlucky")
-        if kernels == 28:
-            try:
-                Path("/dev/full").write_text("a disk without space")
-            except OSError as error:
-                sys.exit(f"error: {error}")
         Path("model").write_text(str(kernels))
         metrics = {"epochs": 1, "best_epoch": 1, "train_mse": 1, "val_mse": 1, "diverged": 0}
         Path("metrics/train.json").write_text(json.dumps(metrics))
@@ -92,8 +87,7 @@ SWEEPS = """
 one: {seeds: [5], grid: {model.kernels: [2]}}
 same: {seeds: [1], runs: {as_committed: {}}}
 three: {seeds: [5], grid: {model.kernels: [2, 13, 4]}}
-four: {seeds: [5], grid: {model.kernels: [1, 2, 3, 4]}}
-full: {seeds: [5], grid: {model.kernels: [28]}}
+others: {seeds: [5], grid: {model.kernels: [1, 2, 3]}}
 """
 DEVICE = "def available_device(): ...\ndef processor_name(device): return 'a processor'\n"
 
@@ -301,14 +295,14 @@ def test_ctrl_c_ends_all_processes(project, environment):
 
 def test_two_sweeps_of_a_repository_run_nothing_twice(project, environment):
     both = [
-        start(project, environment | {"NAP": "1"}, results, "four", "--jobs", "1")
+        start(project, environment | {"NAP": "1"}, results, "others", "--jobs", "1")
         for results in ("results", "results2")
     ]
     for process in both:
         _, error = process.communicate(timeout=600)
         assert process.returncode == 0, error
-    assert ran(environment) == ["1", "2", "3", "4"]
-    assert len(read_rows(project, "results")) == len(read_rows(project, "results2")) == 4
+    assert ran(environment) == ["1", "2", "3"]
+    assert len(read_rows(project, "results")) == len(read_rows(project, "results2")) == 3
 
 
 def test_a_cluster_without_a_shared_file_system_gives_what_one_machine_gives(
@@ -323,13 +317,13 @@ def test_a_cluster_without_a_shared_file_system_gives_what_one_machine_gives(
     dvc(project, "push", "--quiet")
     commit_all(project)
     shutil.copytree(project, alone)
-    _, error = sweep(alone, environment, "results", "four", "--jobs", "1")
-    assert len(experiments(alone)) == 4, error
-    assert len(ran(environment)) == 4
+    _, error = sweep(alone, environment, "results", "others", "--jobs", "1")
+    assert len(experiments(alone)) == 3, error
+    assert len(ran(environment)) == 3
 
     git(tmp_path, "init", "--quiet", "--bare", "hub")
     git(project, "remote", "add", "origin", str(tmp_path / "hub"))
-    words = ("results", "four", "--scheduler", str(tmp_path / "scheduler"), "--share", "origin")
+    words = ("results", "others", "--scheduler", str(tmp_path / "scheduler"), "--share", "origin")
     _, error = sweep(project, environment, *words)
     assert error.splitlines()[-1].endswith("git push it first")
     git(project, "push", "--quiet", "origin", "HEAD:refs/heads/main")
@@ -349,7 +343,7 @@ def test_a_cluster_without_a_shared_file_system_gives_what_one_machine_gives(
             )
             cluster.append(worker)
         sweeping = start(project, environment, *words)
-        while len(ran(environment)) < 4 + 2:  # both have begun
+        while len(ran(environment)) < 3 + 2:  # both have begun
             time.sleep(0.1)
         cluster[1].kill()
         _, error = sweeping.communicate(timeout=600)
@@ -360,13 +354,13 @@ def test_a_cluster_without_a_shared_file_system_gives_what_one_machine_gives(
     assert sweeping.returncode == 0, error
     assert "its worker ended; another one will run it" in error
     assert experiments(project) == experiments(alone)
-    assert len(ran(environment)) == 4 + 4 + 1  # the one that was killed began twice
+    assert len(ran(environment)) == 3 + 3 + 1  # the one that was killed began twice
     rows = [{**row, "started": "", "finished": ""} for row in read_rows(project)]
     assert rows == [{**row, "started": "", "finished": ""} for row in read_rows(alone)]
 
     # The outputs are in the DVC remote.
-    dvc(project, "exp", "pull", "origin", "tiny-four-kernels_3-5")
-    dvc(project, "exp", "apply", "tiny-four-kernels_3-5")
+    dvc(project, "exp", "pull", "origin", "tiny-others-kernels_3-5")
+    dvc(project, "exp", "apply", "tiny-others-kernels_3-5")
     assert (project / "model").read_text() == "3"
 
 
@@ -392,13 +386,6 @@ def test_a_finished_run_waits_for_a_repository_that_cannot_be_reached(project, e
     assert ran(environment) == ["2"]
 
 
-def test_a_full_disk_is_one_line(project, environment):
-    _, error = sweep(project, environment, "results", "full", "--jobs", "1")
-    last = error.splitlines()[-1]
-    assert last.startswith("  tiny-full-kernels_28-5: ")
-    assert "No space left on device" in last
-
-
 def test_an_error_of_the_worker_itself_is_one_line(project, environment):
     (project / ".git/sweeps").touch()  # where it makes a folder
     _, error = sweep(project, environment, "results", "one", "--jobs", "1")
@@ -420,14 +407,13 @@ def test_a_run_with_the_committed_params_is_an_experiment(project, environment):
     assert [row["point"] for row in read_rows(project)] == ["as_committed"]
 
 
-@pytest.mark.parametrize("name", ["1e5", "it's"])
-def test_the_name_of_a_data_set_stays_as_it_is(project, environment, name):
-    (project / "data/raw" / name).write_text("photographs")
+def test_the_name_of_a_data_set_stays_as_it_is(project, environment):
+    (project / "data/raw/1e5").write_text("photographs")
     commit_all(project)
-    sweeping = start(project, environment, "results", "one", "--jobs", "1", data=name)
+    sweeping = start(project, environment, "results", "one", "--jobs", "1", data="1e5")
     _, error = sweeping.communicate(timeout=600)
     assert sweeping.returncode == 0, error
-    assert [row["name"] for row in read_rows(project)] == [f"{name}-one-kernels_2-5"]
+    assert [row["name"] for row in read_rows(project)] == ["1e5-one-kernels_2-5"]
 
 
 def test_the_project_can_be_a_folder_of_a_linked_work_tree_with_a_signed_head(

@@ -57,7 +57,7 @@ def predictions(
     [
         {"conv_layers": 4, "batch_norm": "all", "tanh": True},
         {"color_space": "lab"},
-        UNET_WITH_BINS | {"chroma_bins": 0, "chroma_range": 1.0, "depth": 3, "patch_size": 1},
+        UNET_WITH_BINS | {"chroma_bins": 0, "chroma_range": 1.0, "depth": 2, "patch_size": 1},
     ],
 )
 def test_rgb_of_any_size_is_the_same(exported, changes):

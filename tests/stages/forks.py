@@ -17,10 +17,11 @@ from tests.conftest import REPOSITORY
 
 # Not the modules of the project: a checkpoint depends on which of them are loaded.
 SERVER = """
-import json, os, resource, runpy, signal, sys
+import gc, json, os, resource, runpy, signal, sys
 import matplotlib.backends.backend_agg, numpy, pandas, PIL.ImageCms, pydantic, yaml
 import safetensors.torch, scipy.ndimage, skimage.metrics, tqdm
 import torch._inductor, torch.distributed, torch.optim.swa_utils  # PyTorch imports the first late
+gc.freeze()  # or each fork would copy all of their objects, when it looks for garbage as it ends
 
 def poll(pid, options):
     ended, status = os.waitpid(pid, options)
