@@ -103,6 +103,12 @@ def dvc(folder: Path, *words: str) -> str:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
 
 
+def init_git(folder: Path) -> None:
+    git(folder, "init", "--quiet")
+    git(folder, "config", "user.name", "a")
+    git(folder, "config", "user.email", "a@b")
+
+
 def init_dvc(folder: Path, *options: str) -> None:
     """With our settings: by default each command of DVC starts another that looks for updates."""
     dvc(folder, "init", "--quiet", *options)
@@ -145,9 +151,7 @@ def environment(tmp_path, monkeypatch):
 def template(tmp_path_factory):
     folder = tmp_path_factory.mktemp("template") / "project"
     write_project(folder)
-    git(folder, "init", "--quiet")
-    git(folder, "config", "user.name", "a")
-    git(folder, "config", "user.email", "a@b")
+    init_git(folder)
     init_dvc(folder)
     commit_all(folder)
     return folder
@@ -421,9 +425,7 @@ def test_the_project_can_be_a_folder_of_a_linked_work_tree_with_a_signed_head(
 ):
     top = tmp_path / "top"
     write_project(top / "vision")
-    git(top, "init", "--quiet")
-    git(top, "config", "user.name", "a")
-    git(top, "config", "user.email", "a@b")
+    init_git(top)
     init_dvc(top / "vision", "--subdir")
     git(top, "config", "log.showSignature", "true")
     git(top, "config", "gpg.format", "ssh")
