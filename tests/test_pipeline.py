@@ -81,10 +81,12 @@ def test_experiments_give_the_same_bytes_wherever_they_run(built, run, start):
         assert time.monotonic() < ends, states
         assert "Failed" not in states
         time.sleep(1)
-    # A worker ends when the queue is empty; sometimes one misses that and would wait forever.
-    for file in (built / ".dvc/tmp/exps/celery").glob("*.pid"):
-        with suppress(ProcessLookupError):
-            os.kill(int(file.read_text()), signal.SIGTERM)
+    # A worker ends when the queue has been empty for some seconds; once, in CI, one did not.
+    for file in (built / ".dvc/tmp/exps/celery").glob("dvc-exp-worker-*.json"):
+        worker = json.loads(file.read_text())
+        if worker["returncode"] is None:
+            with suppress(ProcessLookupError):
+                os.kill(worker["pid"], signal.SIGTERM)
     run("dvc", "exp", "run", "--temp", *seed, "--name", "temporary")
     run("dvc", "exp", "run", *seed, "--name", "workspace")
     locks = [lock_of(run, name) for name in ("queued-1", "queued-2", "temporary", "workspace")]
