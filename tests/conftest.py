@@ -1,11 +1,12 @@
 """Small data sets and places to run stages in."""
 
-import fcntl
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
 
@@ -59,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: without it, looking for garbage takes less time."""
+    """Leave what is imported by now out of the search for garbage, which then takes less time."""
     gc.collect()
     gc.freeze()
 
@@ -255,8 +257,7 @@ def built(work: Path, run: Run, tmp_path_factory: pytest.TempPathFactory, worker
     shared = tmp_path_factory.getbasetemp()
     if worker_id != "master":
         shared = shared.parent
-    with (shared / "built.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(shared / "built.lock"):
         if (shared / "built").exists():
             shutil.copytree(shared / "built", work, dirs_exist_ok=True)
             return work
@@ -265,6 +266,16 @@ def built(work: Path, run: Run, tmp_path_factory: pytest.TempPathFactory, worker
         run("dvc", "repro")
         run("git", "add", ".")
         run("git", "commit", "--quiet", "--message", "Baseline")
-        shutil.copytree(work, shared / "built.partial")
-        (shared / "built.partial").rename(shared / "built")
+        shutil.copytree(work, shared / "built")
     return work
+
+
+def kill_when(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
+    """Kill a command of `start`, with the processes that it started, once something is reached."""
+    ends = time.monotonic() + 300
+    while not reached():
+        assert process.poll() is None
+        assert time.monotonic() < ends
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()

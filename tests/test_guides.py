@@ -2,19 +2,14 @@
 
 import csv
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import time
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import PHOTOS, REPOSITORY, Run
+from tests.conftest import PHOTOS, REPOSITORY, Run, kill_when
 
 WALK, OWN = "docs/from-experiment-to-commit.md", "docs/own-photographs.md"
 FENCE = re.compile(r"^ *```sh( \w+)?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -230,16 +225,6 @@ def test_python_finds_the_stages_after_what_the_guide_says_and_in_make(built, ru
 
 def back_to_the_commit(run: Run) -> None:
     bash(run, cures("train.learning_rate")[-1])
-
-
-def kill_when(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 300
-    while not reached():
-        assert process.poll() is None
-        assert time.monotonic() < ends
-        time.sleep(0.001)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
 
 
 LONGER = ("-S", "train.epochs=999", "-S", "train.patience=999")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import Run
+from tests.conftest import Run, kill_when
 
 
 def restore(run: Run) -> None:
@@ -104,18 +104,12 @@ def queue_states(run: Run) -> list[str]:
 def test_a_pipeline_killed_while_training_resumes(built, run, start):
     """Up to the stage that is killed: what follows from the same model is the same."""
     run("sed", "-i", "s/epochs: 3/epochs: 60/; s/patience: 5/patience: 60/", "params.yaml")
+    checkpoint = built / "models/colorizer.checkpoint"
     locks = []
     for command in (("dvc", "repro"), ("dvc", "exp", "run", "--force", "--single-item")):
-        process = start(*command, "train")
-        ends = time.monotonic() + 300
-        while not (built / "models/colorizer.checkpoint").exists():
-            assert process.poll() is None
-            assert time.monotonic() < ends
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        kill_when(start(*command, "train"), checkpoint.exists)
         assert "resuming after epoch" in run(*command, "train").stdout
-        assert not (built / "models/colorizer.checkpoint").exists()
+        assert not checkpoint.exists()
         locks.append((built / "dvc.lock").read_bytes())
     forced = run("dvc", "repro", "--force", "--single-item", "train")
     assert "starting with epoch 1" in forced.stdout

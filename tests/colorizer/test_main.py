@@ -468,10 +468,9 @@ def test_a_phone_photograph_of_100_megapixels_takes_half_of_2_gib(tmp_path, monk
     gradient.convert("RGB").save("large.jpg", exif=exif)
     # A small process measures: on Linux, the peak of a process begins with that of its parent.
     watch = (
-        "import os, subprocess, sys; process = subprocess.Popen(sys.argv[1:]); "
-        "_, status, used = os.wait4(process.pid, 0); "
-        "print(used.ru_maxrss, used.ru_utime + used.ru_stime); "
-        "sys.exit(os.waitstatus_to_exitcode(status))"
+        "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print(used.ru_maxrss, used.ru_utime + used.ru_stime)"
     )
     command = [sys.executable, "-m", "colorizer", "large.jpg", "-o", "out"]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
