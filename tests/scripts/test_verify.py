@@ -1,138 +1,142 @@
+import re
 import subprocess
-from hashlib import md5
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from dvc.repo import Repo
 
-from colorizer.device import processor_name
+from colorizer.device import available_device, processor_name
+from colorizer.errors import InputError
 from colorizer.files import write_yaml
-from scripts.verify import COMMITTED_ON, compare_metrics, environment_differences, flat, judge, main
+from scripts import verify
 from tests.conftest import REPOSITORY
 
-OUTPUTS = {"model": "a1", "plots": "b2"}
+SAME, OTHER = verify.COMMITTED_ON, "aarch64 DEFAULT"
+HERE = processor_name(available_device())
+OUTPUTS = {"data/prepared/val": "a1", "model": "b2"}
 METRICS = {"evaluate.margin_error": 0.25, "train.val_mse": 0.01, "train.best_epoch": 3}
 
 
-def verdict(outputs: dict, metrics: dict, kind: str) -> int:
-    committed = {"outputs": OUTPUTS, "metrics": METRICS}
-    return judge(committed, {"outputs": OUTPUTS | outputs, "metrics": METRICS | metrics}, kind)
-
-
-def test_identical_outputs_pass_on_any_processor(capsys):
-    assert verdict({}, {}, COMMITTED_ON) == 0
-    assert verdict({}, {}, "aarch64 DEFAULT") == 0
-    assert "all 2 outputs are identical" in capsys.readouterr().out
-
-
-def test_a_difference_is_an_error_on_the_same_kind_of_processor(capsys):
-    assert verdict({"model": "changed"}, {}, COMMITTED_ON) == 1
-    output = capsys.readouterr().out
-    assert "model  DIFFERS" in output
-    assert "plots  identical" in output
+IDENTICAL = "all 2 outputs are identical to dvc.lock"
+DIFFERENT = "error: 1 of 2 outputs differ from dvc.lock"
+WITHIN = "data is identical, metrics are within tolerance"
+NOT_WITHIN = "error: metrics are not within tolerance"
 
 
 @pytest.mark.parametrize(
-    ("metrics", "status"),
+    ("processor", "outputs", "metrics", "verdict"),  # what is rebuilt to another value, or not
     [
-        ({}, 0),
-        ({"evaluate.margin_error": 0.2509}, 0),
-        ({"evaluate.margin_error": 0.2511}, 1),
-        ({"train.val_mse": 0.010009}, 0),
-        ({"train.val_mse": 0.010011}, 1),
-        ({"train.best_epoch": 4}, 0),
+        (SAME, {}, {}, IDENTICAL),
+        (SAME, {"model": "c3"}, {}, DIFFERENT),
+        (SAME, {"model": None}, {}, DIFFERENT),
+        (OTHER, {}, {}, IDENTICAL),
+        (OTHER, {"data/prepared/val": "c3"}, {}, DIFFERENT),
+        (OTHER, {"model": "c3"}, {}, WITHIN),
+        (OTHER, {"model": "c3"}, {"evaluate.margin_error": 0.2509}, WITHIN),
+        (OTHER, {"model": "c3"}, {"evaluate.margin_error": 0.2511}, NOT_WITHIN),
+        (OTHER, {"model": "c3"}, {"evaluate.margin_error": 0.2489}, NOT_WITHIN),
+        (OTHER, {"model": "c3"}, {"train.val_mse": 0.010009}, WITHIN),
+        (OTHER, {"model": "c3"}, {"train.val_mse": 0.010011}, NOT_WITHIN),
+        (OTHER, {"model": "c3"}, {"train.val_mse": None}, NOT_WITHIN),
+        (OTHER, {"model": "c3"}, {"train.best_epoch": 4}, WITHIN),
     ],
 )
-def test_on_another_kind_of_processor_metrics_may_differ_a_little(metrics, status, capsys):
-    assert verdict({"model": "changed"}, metrics, "aarch64 DEFAULT") == status
-    assert "this is aarch64 DEFAULT: floating point may differ" in capsys.readouterr().out
+def test_verdict(processor, outputs, metrics, verdict):
+    tables = []
+    for old, changes in ((OUTPUTS, outputs), (METRICS, metrics)):
+        tables.append(pd.DataFrame({"committed": old, "rebuilt": old | changes}))
+    try:
+        found = verify.judge(*tables, processor)
+    except InputError as error:
+        found = f"error: {error}"
+    assert found == verdict
 
 
-def test_an_output_or_metric_on_one_side_only_differs(capsys):
-    committed = {"outputs": OUTPUTS, "metrics": METRICS}
-    rebuilt = {"outputs": {"model": "a1"}, "metrics": {}}
-    assert judge(committed, rebuilt, "aarch64 DEFAULT") == 1
-    assert "plots  DIFFERS" in capsys.readouterr().out
-    assert [row[0] for row in compare_metrics(METRICS, {})] == [
-        "evaluate.margin_error",
-        "train.val_mse",
-    ]
-
-
-def test_names_of_nested_metrics_are_joined():
-    assert flat({"a": {"b": 1, "c": {"d": 2}}}, "x") == {"x.a.b": 1, "x.a.c.d": 2}
-
-
-def test_the_name_of_the_processor_includes_the_limit_of_onednn(monkeypatch):
-    assert processor_name(torch.device("cpu")).endswith(torch.backends.cpu.get_cpu_capability())
+def test_a_limit_of_onednn_makes_another_kind_of_processor(monkeypatch):
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     assert processor_name(torch.device("cpu")).endswith(", oneDNN up to AVX2")
 
 
-def test_another_version_is_listed(tmp_path):
-    (tmp_path / "constraints.txt").write_text("pytest==0.1\nno-such-package==1.0\n")
-    (line,) = environment_differences(tmp_path / "constraints.txt")
-    assert line.endswith("pinned 0.1")
-    assert line.startswith("pytest is ")
-
-
-def test_the_installed_versions_are_the_pinned_ones():
-    assert environment_differences(REPOSITORY / "constraints.txt") == []
-
-
-def test_every_direct_and_transitive_dependency_is_pinned():
-    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
-    direct = {line.split()[0] for line in lines if line and not line.startswith("#")}
-    pinned = (REPOSITORY / "constraints.txt").read_text().splitlines()
-    assert all("==" in line for line in [*direct, *pinned])
-    assert {name.lower() for name in direct} <= {name.lower() for name in pinned}
-
-
-def test_data_is_the_same_on_any_processor(capsys):
-    assert verdict({"data/prepared/val": "changed"}, {}, "aarch64 DEFAULT") == 1
-    assert "which does not explain these differences" in capsys.readouterr().out
+def commit() -> None:
+    subprocess.run(["git", "add", "."], check=True)
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    subprocess.run(["git", *identity, "commit", "--quiet", "--message", "Built"], check=True)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
-    """A project with one stage, in a folder of a larger Git repository; the current folder."""
-
-    def git(*words: str) -> None:
-        subprocess.run(["git", *words], check=True, cwd=tmp_path)
-
-    git("init", "--quiet")
-    folder = tmp_path / "work" / "colors"
-    folder.mkdir(parents=True)
+    """A pipeline with a photograph, in a folder of a larger Git repository; the current folder."""
+    folder = tmp_path / "larger" / "colors"
+    for name in ("data/raw", "metrics"):
+        (folder / name).mkdir(parents=True)
     monkeypatch.chdir(folder)
     monkeypatch.setattr("sys.argv", ["verify"])
-    (folder / "constraints.txt").write_text("")
-    (folder / "in.txt").write_text("1")
-    stage = {"cmd": "cp in.txt out.txt", "deps": ["in.txt"], "outs": ["out.txt"]}
-    write_yaml(folder / "dvc.yaml", {"stages": {"copy": stage}})
+    monkeypatch.setattr(verify, "COMMITTED_ON", HERE)
+    Path("constraints.txt").write_text("pytest==0.1\n")
+    Path("data/raw/photo.json").write_text('{"val_mse": 0.5}')
+    stage = {
+        "cmd": "cp data/raw/photo.json metrics/train.json",
+        "deps": ["data/raw/photo.json"],
+        "metrics": [{"metrics/train.json": {"cache": False}}],
+    }
+    write_yaml(Path("dvc.yaml"), {"stages": {"train": stage}})
+    subprocess.run(["git", "init", "--quiet", ".."], check=True)
     with Repo.init(subdir=True) as repo:
+        repo.add("data/raw/photo.json")
         repo.reproduce()
-    git("add", ".")
-    git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "built")
+    commit()
     return folder
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
-def test_the_project_can_be_a_folder_of_a_larger_repository(project, capfd):
-    assert not (project / ".git").exists()
-    assert main() == 0
-    assert "all 1 outputs are identical to dvc.lock" in capfd.readouterr().out
+def test_head_is_rebuilt_without_the_hooks_of_git(project, tmp_path, monkeypatch, capfd):
+    hook = tmp_path / "post-checkout"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/hook_ran\n")
+    hook.chmod(0o755)
+    (tmp_path / ".gitconfig").write_text(f"[core]\nhooksPath = {tmp_path}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "nowhere"))  # as if this were a hook
+    (project / "dvc.yaml").write_text("stages: {}\n")  # not committed
+    verify.main()
+    printed = capfd.readouterr().out
+    assert "only HEAD is verified" in printed
+    assert "pinned, but not installed: pytest==0.1" in printed
+    assert printed.endswith("identical\nall 1 outputs are identical to dvc.lock\n")
+    assert not (tmp_path / "hook_ran").exists()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:dvc")
-def test_an_output_that_is_rebuilt_to_another_one_differs(project, capfd):
-    lock = (project / "dvc.lock").read_text()
-    other = md5(b"2", usedforsecurity=False).hexdigest()
-    out = md5(b"1", usedforsecurity=False).hexdigest()
-    start, _, end = lock.rpartition(out)  # of the output, which comes after the dependency
-    (project / "dvc.lock").write_text(start + other + end)
-    subprocess.run(
-        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-aqm", "other"], check=True
-    )
-    assert main() == 1
-    assert "out.txt  DIFFERS" in capfd.readouterr().out
+@pytest.mark.parametrize(
+    ("file", "pattern", "replacement", "error"),
+    [
+        ("dvc.lock", "md5: .*", f"md5: {'f' * 32}", "1 of 1 outputs differ from dvc.lock"),
+        ("dvc.yaml", "cmd: .*", "cmd: 'false'", "dvc repro --force failed"),
+    ],
+)
+def test_a_rebuild_to_another_output_fails(project, file, pattern, replacement, error):
+    (project / file).write_text(re.sub(pattern, replacement, (project / file).read_text()))
+    commit()
+    with pytest.raises(InputError, match=error):
+        verify.main()
+
+
+def test_outside_of_a_git_repository_the_error_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    command = [sys.executable, "-m", "scripts.verify"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert ended.stderr.startswith("error: fatal: not a git repository")
+
+
+def test_an_error_of_several_lines_becomes_one():
+    with pytest.raises(InputError, match=r"^one two$"):
+        verify.run(sys.executable, "-c", r"import sys; sys.exit('one\n\ntwo')")
+
+
+def test_every_direct_dependency_is_pinned():
+    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    direct = {line.split()[0].lower() for line in lines if line and not line.startswith("#")}
+    assert direct <= {*(REPOSITORY / "constraints.txt").read_text().lower().split()}
