@@ -44,7 +44,8 @@ verify: $(VENV)/installed ## rebuild the committed pipeline from scratch and com
 
 bench: $(VENV)/installed ## measure speed and memory, on DATA=data/raw/NAME or the sample
 	dvc repro --quiet sample
-	python -m benchmarks.run $(DATA) 2 3
+	python -m benchmarks.epochs $(DATA)
+	python -m benchmarks.scale /tmp 5000 50000
 
 constraints: ## pin the indirect dependencies at their current versions
 	rm -rf $(VENV)-fresh
