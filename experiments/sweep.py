@@ -1,67 +1,69 @@
-"""Run sweeps of sweeps.yaml on a data set until every run has finished.
+"""Run sweeps of sweeps.yaml on a data set, and write a row of the results for each run.
 
-Each run is a DVC experiment of the current commit, and a task of a Dask cluster: of this machine
-with --jobs, of many with --scheduler (docs/clusters.md). A run is skipped when it is finished or
-has a valid row in the results. A run that fails is tried once more and, if it fails again, listed
-at the end. A sweep that was killed continues when it is started again. At the end the results are
-collected, unless the commit, code or params have changed since.
+Each run is a DVC experiment of the current commit, and a task of Dask: on this machine, or on the
+workers of a scheduler (docs/clusters.md). A run that has a row is skipped, so that a sweep that was
+killed goes on when it is started again. A run that fails is tried once more, then listed.
 """
 
 import argparse
 import time
 from pathlib import Path
 
+from tqdm import tqdm
+
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import write_text
-from colorizer.git_variables import drop_git_variables
-from experiments.runs.commands import command
-from experiments.runs.identity import holding
-from experiments.runs.runner import Cluster, committed_project, run_missing
-from experiments.runs.sweeps import SWEEPS_FILE, read_sweep
+from experiments.cluster import add_options, committed_head, reason, run_all
+from experiments.report import write_report
+from experiments.rows import RUNS_FILE, add_rows, experiments_of, measured_by, read_table
+from experiments.runs import read_runs
 
-FAILED_FILE = "failed.log"  # in the results, when there are failed runs
+FAILED_FILE = "failed.log"  # in the results folder: what failed runs printed
 
 
 def main() -> None:
-    """Run the sweeps."""
-    from experiments.collect import collect  # here: each Dask worker imports this module
-
+    """Run what has no row; then write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="value of data.name")
-    parser.add_argument("results", type=Path, help="folder to collect the results in")
+    parser.add_argument("results", type=Path, help="folder for the rows and the report")
     parser.add_argument("sweeps", nargs="+", metavar="sweep", help="name in sweeps.yaml")
-    Cluster.add_options(parser)
+    parser.add_argument("--rerun", action="store_true", help="also run what has a row")
+    add_options(parser)
     args = parser.parse_args()
-    drop_git_variables()
-    cluster = Cluster.of(parser, args)
-    runs = [run for name in args.sweeps for run in read_sweep(SWEEPS_FILE, name, args.data)]
-    start = time.monotonic()
-    project = committed_project(runs, cluster.share)
-    failed = run_missing(project, runs, holding(args.results, runs), cluster, ())
+    start, commit = time.monotonic(), committed_head()
+    # Networks can be points of several sweeps: one row is enough.
+    runs = {(run.params, str(run.seed)): run for run in read_runs(args.data, args.sweeps)}
+    rows = {
+        (row.params, row.seed): row for row in read_table(args.results / RUNS_FILE).itertuples()
+    }
+    finished = experiments_of(commit, args.share)
+    missing = []
+    for key, run in runs.items():
+        if args.rerun:
+            row = rows.get(key, run)
+            missing.append(run._replace(name=row.name, sweep=row.sweep, point=row.point))
+        elif key not in rows and run.name in finished:  # the sweep was killed before it had a row
+            add_rows(args.results, measured_by(run, finished[run.name], commit))
+        elif key not in rows:
+            missing.append(run)
+    print(f"{len(runs) - len(missing)} of {len(runs)} runs have a row; --rerun runs them again")
+    failed = {}
+    for run, output in run_all(missing, commit, args, ["--force"] if args.rerun else []):
+        if output:
+            failed[run.name] = output
+            tqdm.write(f"{run.name}: {reason(output)}")
+        else:
+            experiment = experiments_of(commit, args.share)[run.name]
+            add_rows(args.results, measured_by(run, experiment, commit))
     minutes = (time.monotonic() - start) / 60
-    print(f"{len(runs) - len(failed)} of {len(runs)} runs are here, after {minutes:.0f} min")
-    log = args.results / FAILED_FILE
-    log.unlink(missing_ok=True)
+    print(f"{len(runs) - len(failed)} of {len(runs)} runs finished, after {minutes:.0f} min")
+    if len(failed) < len(runs):
+        print(write_report(args.data, args.results))
     if failed:
-        args.results.mkdir(parents=True, exist_ok=True)
-        write_text(log, "\n".join(f"{name}\n{output}" for name, (_, output) in failed.items()))
-    try:
-        require_head(project.commit)
-        collect(args.data, args.results, failed.keys(), discard=False)
-    except InputError as error:
-        print(
-            f"not collected: {error}; to collect later: git switch --detach {project.commit[:7]}, "
-            f"then python -m experiments.collect {args.data} {args.results}"
-        )
-    if failed:
-        lines = [f"{name}: {reason}" for name, (reason, _) in sorted(failed.items())]
+        log = args.results / FAILED_FILE
+        write_text(log, "\n\n".join(f"{name}\n{output}" for name, output in failed.items()))
+        lines = [f"{name}: {reason(output)}" for name, output in failed.items()]
         raise InputError("\n  ".join([f"failed twice ({log} has their output):", *lines]))
-
-
-def require_head(commit: str) -> None:
-    """Raise InputError when HEAD is another commit: runs belong to one."""
-    if command("git", "rev-parse", "HEAD").strip() != commit:
-        raise InputError(f"the runs belong to commit {commit[:7]}, which is not the current one")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """What the guides in docs/ and the README tell people to do, done."""
 
-import csv
 import json
 import re
 import shutil
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -50,26 +48,21 @@ def test_the_readme_compares_variants_of_the_commit(built, run):
     printed = bash(run, "\n".join(line for line in lines if line not in starting))
     assert "Running stage 'train'" in printed
     assert "Running stage 'prepare'" not in printed
-    (table,) = re.findall(r"^Experiment  +State.*", printed, re.MULTILINE | re.DOTALL)
-    head, *rows = table.splitlines()
-    assert head.split() == [
-        *("Experiment", "State", "margin_error", "model.conv_layers", "train.learning_rate")
-    ]
-    assert max(map(len, (head, *rows))) <= 80
-    queued = [row.split() for row in rows if "Queued" in row]
-    assert sorted(row[2:] for row in queued) == [
-        [layers, rate] for layers in "124" for rate in ("0.01", "0.1")
-    ]
+    _, compared = printed.split("\nname ")
+    queued = re.findall(r"^\w+-\w+ +.*Queued", compared, re.MULTILINE)
+    assert len(queued) == 6
+    (wider,) = re.findall(r"^(\w+-\w+) +model.kernels=16 +\d\.\d+", compared, re.MULTILINE)
+    assert "model.conv_layers=4" in compared
+    assert max(map(len, compared.splitlines())) <= 80
     shown = run("dvc", "exp", "show", "--csv", "--drop", "(?!State|model.kernels).*").stdout
     assert shown.count("Queued,4") == 6  # not the 16 of the first experiment
     assert run("git", "status", "--porcelain").stdout == ""
     run("dvc", "queue", "remove", "--all")
-    (wider,) = (row.split()[0] for row in rows if "Queued" not in row and not row.startswith(" "))
     bash(run, apply.replace("NAME", wider))
     assert "kernels: 16" in (built / "params.yaml").read_text()
     errors.append(metrics(built)["evaluate.json"]["margin_error"])
-    (compared,) = re.findall(r"^metrics/evaluate.json +margin_error +(.+)$", printed, re.MULTILINE)
-    assert [float(error) for error in compared.split()[:2]] == pytest.approx(errors, abs=1e-5)
+    (differs,) = re.findall(r"^metrics/evaluate.json +margin_error +(.+)$", printed, re.MULTILINE)
+    assert [float(error) for error in differs.split()[:2]] == pytest.approx(errors, abs=1e-5)
     run("dvc", "exp", "remove", "--all-commits")
     back_to_the_commit(run)
 
@@ -86,9 +79,7 @@ def walked(built: Path, run: Run) -> dict[str, str]:
 
 def test_an_experiment_becomes_a_commit(walked, run):
     compared = walked["git checkout HEAD"]
-    rows = [line.split() for line in compared.splitlines()]
-    assert ["Experiment", "margin_error", "model.kernels"] in rows
-    assert [row[-1] for row in rows if row[:1] == ["wider"]] == ["16"]
+    assert re.search(r"^wider +model.kernels=16 +\d\.\d{4} +[+-]\d\.\d{4}", compared, re.MULTILINE)
     assert re.search(r"model\.kernels +4 +16", compared)  # small params have 4
     assert "index.html" in compared
     assert (
@@ -272,14 +263,6 @@ def test_a_run_killed_while_it_starts_can_be_taken_back_as_the_guide_says(
     assert (built / "README.md").read_text() == "mine\n"
     assert run("git", "stash", "list").stdout == ""
     back_to_the_commit(run)
-
-
-def test_the_guide_gives_the_digest_of_the_faces_that_the_results_are_of():
-    text = (REPOSITORY / OWN).read_text(encoding="utf-8")
-    (digest,) = re.findall(r"md5: (\w{32}\.dir)$", text, re.MULTILINE)
-    with (REPOSITORY / "experiments/results/faces/runs_of_sweeps.csv").open(newline="") as file:
-        recorded = {row["data"] for row in csv.DictReader(file)}
-    assert recorded == {sha256(json.dumps(digest).encode()).hexdigest()[:12]}
 
 
 def test_the_parts_that_a_guide_names_are_there():

@@ -1,0 +1,90 @@
+"""Draw photographs beside what networks predict for them."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from skimage.data import astronaut
+
+from colorizer.data.arrays import open_predictions
+from colorizer.data.color import luma
+from colorizer.data.splits import open_split
+from colorizer.errors import one_line_errors
+from colorizer.figures import image_figure, write_png
+from colorizer.inference.colorize import colorize
+from colorizer.metrics.margin import MetricParams, is_outside_margin
+from colorizer.models.model_file import load_model
+from colorizer.params import PARAMS_FILE, read_section
+
+FACE = slice(20, 200), slice(130, 310)  # rows and columns, cropped about as the course's faces are
+SEED = 483  # of the photographs that are drawn at random
+
+
+def portrait(figure: Path, models: list[Path]) -> None:
+    """Draw a portrait of scikit-image as several networks colorize it, with their margin errors.
+
+    The photograph is NASA's, of the astronaut Eileen Collins, who is not in the faces data set.
+    """
+    target = astronaut()[FACE]
+    images = {"gray": luma(target)}
+    for path in models:
+        network, image_size, *_ = load_model(path)
+        rgb = colorize(network, images["gray"], image_size)
+        error = is_outside_margin(rgb, target, network.margin).mean()
+        images[f"{path.stem}: {error:.2f}"] = rgb
+    images["original"] = target
+    drawn = image_figure(f"{network.margin}-margin errors", {"": [*images.values()]}, [*images])
+    write_png(figure, drawn, dpi=200)
+
+
+def rows(figure: Path, split: Path, predictions: list[Path], random: int) -> None:
+    """Draw gray, predictions and target of `random` photographs, the same ones for each figure.
+
+    With 0, of the photographs for which the last predictions are worst, median and best. Prints the
+    margin errors of all photographs and of their channels. They are of 8-bit images, in which a
+    value 11.5 levels off may be rounded to 12, so they differ slightly from the metric.
+    """
+    margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
+    photos = open_split(split)
+    images = {path.stem: open_predictions(path, photos.rgb.shape) for path in predictions}
+    errors = {}
+    for name, predicted in images.items():
+        outside = is_outside_margin(predicted, photos.rgb, margin)
+        errors[name] = outside.mean(axis=(1, 2, 3))
+        red, green, blue = outside.mean(axis=(0, 1, 2))
+        print(
+            f"{name}, as images: {margin}-margin error {outside.mean():.4f}, "
+            f"of red {red:.4f}, green {green:.4f}, blue {blue:.4f}"
+        )
+    order = np.argsort(-errors[name], kind="stable")
+    middle = len(order) // 2 - 2
+    chosen = np.concatenate([order[:4], order[middle : middle + 4], order[-4:]])
+    if random:
+        chosen = np.random.default_rng(SEED).permutation(len(photos))[:random]
+    shown = {"gray": photos.gray, **images, "target": photos.rgb}
+    drawn = {name.replace("_", " "): [*array[chosen]] for name, array in shown.items()}
+    captions = [" / ".join(f"{each[index]:.2f}" for each in errors.values()) for index in chosen]
+    write_png(figure, image_figure(f"{margin}-margin errors", drawn, captions), dpi=70)
+
+
+def main() -> None:
+    """Draw a figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("portrait", help="a portrait, colorized by several networks")
+    command.add_argument("figure", type=Path, help="PNG file to write")
+    command.add_argument("models", type=Path, nargs="+", help="model files; their stems are labels")
+    command.set_defaults(draw=portrait)
+    command = commands.add_parser("rows", help="photographs of a split, predicted by networks")
+    command.add_argument("figure", type=Path, help="PNG file to write")
+    command.add_argument("split", type=Path, help="prepared split")
+    command.add_argument("predictions", type=Path, nargs="+", help=".npy; their stems are labels")
+    command.add_argument("--random", type=int, default=0, help="draw so many, not worst to best")
+    command.set_defaults(draw=rows)
+    arguments = vars(parser.parse_args())
+    arguments.pop("draw")(**arguments)
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,135 @@
+"""Charts of results: the grid, differences seed by seed, and curves over epochs."""
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+REPORT_SEED = 0  # of the report's runs
+NEAR = 0.02  # a margin error above the best one by this share of it has clearly another color
+LARGE = 0.1  # a difference; on its scale those of some thousandths cannot be seen
+LINEAR = 0.005  # differences below are on a linear scale, where the others are logarithmic
+
+mpl.rcdefaults()  # charts do not depend on the user's settings
+
+
+def grid_figure(rows: pd.DataFrame) -> Figure:
+    """Draw margin errors of conv layers and kernels (down) by learning rate (across).
+
+    `rows` have the columns learning_rate, conv_layers, kernels, margin_error and failure. Colors
+    show the logarithm of the distance to the best error: on a linear scale 0.23 would look like
+    0.26.
+    """
+    cells = rows.set_index(["conv_layers", "kernels", "learning_rate"])
+    errors = cells["margin_error"].where(cells["failure"] == "").unstack()
+    failed = cells["failure"].unstack()
+    best, worst = errors.min(axis=None), errors.max(axis=None)
+    near = NEAR * best
+    norm = LogNorm(near, near + max(near, worst - best))
+    colors = colormaps["viridis_r"].with_extremes(bad="lightgray")
+    figure = Figure((8.4, 0.35 * len(errors) + 1.2), layout="constrained")
+    axes = figure.add_subplot(
+        title="margin error, lower is better", xlabel="learning rate", ylabel="conv layers, kernels"
+    )
+    axes.imshow(errors - best + near, cmap=colors, norm=norm, aspect="auto")
+    axes.set_xticks(range(errors.shape[1]), [f"{rate:g}" for rate in errors.columns])
+    axes.set_yticks(range(len(errors)), [f"{layers:g}, {n:g}" for layers, n in errors.index])
+    for (y, x), error in np.ndenumerate(errors):
+        text = failed.iat[y, x] if np.isnan(error) else f"{error:.4f}"
+        color = "white" if norm(error - best + near) > 0.5 else "black"
+        axes.text(x, y, text, ha="center", va="center", fontsize=8, color=color)
+    return figure
+
+
+def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series]) -> Figure:
+    """Draw differences of the margin error: a dot for each seed, below them mean and interval.
+
+    `answers` are rows of the report's table of a question, `differences` by change the differences
+    by seed. An interval of two seeds is not drawn: it can be 100 times as long as what they span.
+    """
+    answers = answers[answers["difference"].notna()].reset_index(drop=True)
+    figure = Figure((8.4, 0.3 * len(answers) + 1.3), layout="constrained")
+    axes = figure.add_subplot(xlabel="difference of the margin error, lower is better")
+    axes.axvline(0, color="gray", linewidth=0.8)
+    notes = []
+    for y, answer in answers.iterrows():
+        of_seeds = differences[answer["change"]]
+        notes.append(f"n = {len(of_seeds)}, {answer['verdict']}".strip(", "))
+        for style, dots in (
+            ("C0o", of_seeds[of_seeds.index != REPORT_SEED]),
+            ("C1D", of_seeds[of_seeds.index == REPORT_SEED]),
+        ):
+            axes.plot(dots, [y - 0.12] * len(dots), style, ms=4)
+        if len(of_seeds) > 2:
+            axes.plot([answer["95% from"], answer["to"]], [y + 0.2, y + 0.2], "k-", linewidth=1)
+            axes.plot(answer["difference"], y + 0.2, "k|", ms=9)
+        axes.plot(answer["the report"], y, "rx", ms=6)
+    labels = {"other seeds": "C0o", "the report's seed, 0": "C1D"}
+    labels |= {"mean, 95% interval": "k|", "the report": "rx"}
+    for label, style in labels.items():
+        axes.plot([], [], style, ms=5, label=label)
+    low, high = axes.get_xlim()
+    if max(-low, high) > LARGE and answers["difference"].abs().min() < max(-low, high) / 20:
+        axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.7)
+        axes.set_xlabel(f"{axes.get_xlabel()}; logarithmic beyond {LINEAR}")
+    axes.set_yticks(range(len(answers)), answers["change"], fontsize=8, parse_math=False)
+    axes.set_ylim(len(answers) - 0.5, -0.5)
+    axes.grid(axis="x", alpha=0.3)
+    axes.tick_params(axis="x", labelsize=8)
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(answers)), notes, fontsize=8)
+    right.tick_params(length=0)
+    figure.legend(fontsize=8, loc="outside upper center", ncols=4)
+    return figure
+
+
+def curves_figure(
+    title: str, rows: pd.DataFrame, histories: pd.DataFrame, published: dict[str, float]
+) -> Figure:
+    """Draw mean squared error and margin error over epochs: thin for each seed, bold for one.
+
+    The bold run is that of the report's seed, or of the first one. `rows` are those of a network,
+    `histories` have the columns name, epoch, train_mse, val_mse and val_margin_error; `published`
+    has the report's values by such a column, drawn as dashed lines.
+    """
+    figure = Figure((11.2, 4.2), layout="constrained")
+    figure.suptitle(f"{title}; seeds {', '.join(map(str, rows['seed']))}", fontsize=10)
+    panels = figure.subplots(1, 2)
+    columns = (
+        {"train_mse": "training", "val_mse": "validation"},
+        {"val_margin_error": "validation"},
+    )
+    labels = ("mean squared error, on [-1, 1]", "validation margin error, lower is better")
+    for panel, of_panel, ylabel in zip(panels, columns, labels, strict=True):
+        shown = []
+        for (column, label), color in zip(of_panel.items(), ("C0", "C1"), strict=False):
+            for number, run in enumerate(rows.itertuples()):  # the report's seed is the first
+                history = histories[histories["name"] == run.name].set_index("epoch")[column]
+                bold = number == 0
+                panel.plot(
+                    history,
+                    color=color,
+                    linewidth=1.6 if bold else 0.7,
+                    alpha=1 if bold else 0.4,
+                    label=f"{label}, seed {run.seed}" if bold else None,
+                )
+                panel.plot(
+                    run.best_epoch, history[run.best_epoch], "o", color=color, ms=6 if bold else 3
+                )
+                shown.append(history)
+            if not np.isnan(published.get(column, np.nan)):
+                panel.axhline(
+                    published[column], color=color, linestyle="--", label=f"{label}, the report"
+                )
+        errors = pd.concat(shown)
+        # The first epochs and jumps are far above the rest.
+        low, high = errors.min(), errors.quantile(0.9)
+        panel.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        panel.set(xlabel="epoch; dots: the chosen one", ylabel=ylabel)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8)
+    return figure

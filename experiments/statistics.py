@@ -1,0 +1,77 @@
+"""Networks and their seeds: rows with numbers, failed runs, differences paired by seed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from experiments.rows import MEASURED, RUNS_FILE, read_table
+from experiments.runs import Run
+
+CONFIDENCE = 0.95
+
+
+def read_results(results: Path, runs: Sequence[Run]) -> pd.DataFrame:
+    """The rows of a results folder with numbers, and the columns network and failure.
+
+    A network is named after the first of `runs` with its params, as SWEEP/POINT. `failure` is why a
+    run's error says nothing about its params, or "". A run learned nothing when its margin error is
+    above that of input unchanged and less than 1% below that of its first epoch; dead kernels,
+    whose ReLU is 0 for almost all inputs, are a known cause.
+    """
+    rows = read_table(results / RUNS_FILE)
+    for name in MEASURED:
+        rows[name] = pd.to_numeric(rows[name])
+    rows["seed"] = rows["seed"].astype(int)
+    names = {run.params: f"{run.sweep}/{run.point}" for run in reversed(runs)}
+    rows["network"] = rows["params"].map(names).fillna(rows["sweep"] + "/" + rows["point"])
+    error = rows["margin_error"]
+    learned_nothing = (error > rows["gray_margin_error"]) & (
+        error > 0.99 * rows["first_margin_error"]
+    )
+    kinds = [rows["diverged"] == 1, learned_nothing]
+    rows["failure"] = np.select(kinds, ["diverged", "learned nothing"], default="")
+    return rows.sort_values("seed", kind="stable").drop_duplicates(["params", "seed"])
+
+
+def trained(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of runs that did not fail."""
+    return rows[rows["failure"] == ""]
+
+
+def failures(rows: pd.DataFrame) -> str:
+    """How many runs failed and how, such as "1 of 11 learned nothing"; "" when none did."""
+    counts = rows.loc[rows["failure"] != "", "failure"].value_counts(sort=False)
+    return ", ".join(f"{count} of {len(rows)} {kind}" for kind, count in counts.items())
+
+
+def mean_and_std(values: pd.Series, digits: int) -> str:
+    """Mean and, for two or more values, standard deviation; "" for none."""
+    values = values.dropna()
+    if values.empty:
+        return ""
+    mean = f"{values.mean():.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {values.std():.{digits}f}"
+
+
+def paired_differences(rows: pd.DataFrame, params: str | None, reference: str | None) -> pd.Series:
+    """The margin error of a network minus that of another, for the seeds that both have, by seed.
+
+    Networks are given by their params. Runs that failed are left out.
+    """
+    errors = trained(rows).set_index("seed")["margin_error"]
+    of = trained(rows).set_index("seed")["params"]
+    return (errors[of == params] - errors[of == reference]).dropna()
+
+
+def interval(differences: pd.Series) -> tuple[float, float]:
+    """The 95% interval of the mean by Student's t; NaN for fewer than two values.
+
+    It excludes 0 exactly when the paired t-test has a p-value below 5%.
+    """
+    if len(differences) < 2:
+        return np.nan, np.nan
+    low, high = stats.ttest_1samp(differences, 0).confidence_interval(CONFIDENCE)
+    return float(low), float(high)

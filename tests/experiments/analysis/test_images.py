@@ -1,0 +1,78 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage.data import astronaut
+
+from colorizer.data.color import luma
+from colorizer.files import write_yaml
+from colorizer.inference.colorize import colorize
+from colorizer.models.model_file import TrainedModel, save_model
+from experiments.analysis import images
+from tests.colorizer.models.conftest import build
+from tests.conftest import draw_photos, small_params
+
+
+@pytest.fixture
+def draw(tmp_path, monkeypatch):
+    """Run a command in a folder of its own: titles of its figures, and their images, by name."""
+    monkeypatch.chdir(tmp_path)
+    write_yaml(Path("params.yaml"), small_params())
+    figures = {}
+
+    def write_png(path, figure, **_):
+        drawn = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
+        captions = [text for axes in figure.axes if (text := axes.get_xlabel())]
+        figures[path.as_posix()] = figure.get_suptitle(), drawn, captions
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["images", *words])
+        images.main()
+        return figures
+
+    monkeypatch.setattr(images, "write_png", write_png)
+    return run
+
+
+def test_a_portrait_is_drawn_as_each_network_colorizes_it(draw):
+    networks = {"few": build(), "many": build(kernels=16)}
+    for name, network in networks.items():
+        save_model(Path(name), TrainedModel(network, (16, 16), "tiny", 12))
+    title, drawn, captions = draw("portrait", "p.png", *networks)["p.png"]
+    face = astronaut()[20:200, 130:310]
+    images = [colorize(network, luma(face), (16, 16)) for network in networks.values()]
+    for found, expected in zip(drawn, (luma(face), *images, face), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    few, many = ((np.abs(image.astype(int) - face) >= 12).mean() for image in images)
+    assert captions == ["gray", f"few: {few:.2f}", f"many: {many:.2f}", "original"]
+    assert title == "12-margin errors"
+
+
+def test_rows_are_the_worst_the_median_and_the_best_of_the_last_predictions(
+    draw, make_split, capsys
+):
+    split = make_split(draw_photos(16, seed=1, size=20))
+    ranks = np.random.default_rng(0).permutation(16)  # rows of each photograph that are wrong
+    second = split.rgb.copy()
+    for photo, rank in zip(second, ranks, strict=True):
+        photo[:rank, :, 0] ^= 128
+    np.save("first.npy", split.rgb ^ 64)
+    np.save("second.npy", second)
+    words = ("split", "first.npy", "second.npy")
+    _, drawn, captions = draw("rows", "e.png", *words)["e.png"]
+    chosen = [list(ranks).index(rank) for rank in (15, 14, 13, 12, 9, 8, 7, 6, 3, 2, 1, 0)]
+    for row, source in enumerate((split.gray, split.rgb ^ 64, second, split.rgb)):
+        for column, index in enumerate(chosen):
+            np.testing.assert_array_equal(drawn[row * 12 + column], source[index])
+    assert captions[0] == f"1.00 / {15 / 20 / 3:.2f}"
+    red = np.mean(ranks) / 20
+    text = f"12-margin error {red / 3:.4f}, of red {red:.4f}, green 0.0000, blue 0.0000"
+    assert f"second, as images: {text}\n" in capsys.readouterr().out
+
+    # The same photographs at random, however many.
+    few, many = (draw("rows", "r.png", *words, "--random", n)["r.png"] for n in "25")
+    for row in range(4):
+        for column in range(2):
+            found = few[1][row * 2 + column], many[1][row * 5 + column]
+            np.testing.assert_array_equal(*found)
