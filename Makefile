@@ -60,5 +60,5 @@ $(VENV)/installed: requirements.txt constraints.txt
 	touch $@
 
 $(VENV)/installed-web: $(VENV)/installed requirements-web.txt
-	$(VENV)/bin/$(INSTALL) --requirement requirements-web.txt --constraint constraints.txt
+	$(VENV)/bin/$(INSTALL) --no-deps --requirement requirements-web.txt
 	touch $@

@@ -1,279 +1,84 @@
-"""Serve a page to try networks: drop a photograph, see it in gray, colorized, and where it is off.
-
-Only this machine can reach the page, unless --host says otherwise. The networks are the pipeline's
-and those of DVC's experiments, which are read from DVC's cache.
-"""
+"""Serve a page that colorizes photographs; only this machine reaches it, unless --host says so."""
 
 import argparse
-import base64
 import os
 import re
-import secrets
-import subprocess
-import sys
-from functools import cache
-from io import BytesIO
+from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal, NamedTuple
+from subprocess import check_output
+from tempfile import TemporaryDirectory, mkdtemp
 
-os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
-
-try:
-    import flask
-except ModuleNotFoundError:
-    sys.exit("error: Flask is not installed; make web installs it and starts the page")
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["no_proxy"] = "*"  # or gradio looks for its own page through a proxy
+if not find_spec("gradio"):
+    raise SystemExit("error: gradio is not installed; make web installs it and starts the page")
 import dvc.api
+import gradio as gr
 import numpy as np
-from flask import Flask, render_template, request
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
-from PIL import Image
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from matplotlib.figure import Figure
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from colorizer.data.color import luma
-from colorizer.data.decoding import Photo
-from colorizer.data.photos import MAX_MEGAPIXELS, NEEDS_MEMORY, over_white, read_photo, tone
+from colorizer.data.photos import MAX_MEGAPIXELS, over_white, read_photo, tone
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import parse_yaml
-from colorizer.git_variables import drop_git_variables
-from colorizer.inference.colorize import MODEL_FILE, colorize, colorize_image
+from colorizer.inference.colorize import MODEL_FILE, colorize_image
 from colorizer.inference.output import format_of, with_suffix_of, write_photo
-from colorizer.metrics.margin import LEVELS, MetricParams, distance, margin_error_per_image
-from colorizer.models.model_file import TrainedModel, load_model
+from colorizer.metrics.margin import MetricParams, distance
+from colorizer.models.model_file import load_model
 from colorizer.params import PARAMS_FILE, read_section
 
-WORKSPACE = "workspace"  # in place of the commit of an experiment
-IN_WORKSPACE = f"the pipeline's network, in {MODEL_FILE}"
-MAX_UPLOAD = 200_000_000  # bytes
-MAX_KEPT = 8  # photographs that are kept, so that another network can be tried on them
-MAX_WIDTH = 1200  # pixels of an image on the page
-JPEG_QUALITY = 95
-SCALE_END = 6  # multiple of the margin at which the error map is darkest
+
+def list_networks() -> list[tuple[str, str]]:
+    """Labels, which say what params an experiment changes, and commits ("" for the pipeline)."""
+    networks = [(f"the pipeline's, {MODEL_FILE}", "")] if MODEL_FILE.exists() else []
+    with dvc.repo.Repo() as repo:
+        for base, experiments in repo.experiments.ls(all_commits=True).items():
+            for name, commit in experiments:
+                diff = check_output(["git", "diff", "-U0", base, commit, PARAMS_FILE], text=True)
+                changes = re.findall(r"^(?:@@.*@@|\+) +([^#\n]*[^#\s])", diff, re.MULTILINE)
+                networks.append((f"{name} of {base[:7]}: {' '.join(changes)}", commit))
+    return networks
 
 
-class Kept(NamedTuple):
-    """An uploaded photograph: its name, and the file that holds it."""
-
-    name: str
-    path: Path
-
-
-def git(*words: str) -> str:
-    """What a command of Git prints; nothing where it fails, as outside a repository."""
-    process = subprocess.run(["git", *words], capture_output=True, check=False)
-    return "" if process.returncode else process.stdout.decode(errors="replace")
+def error_map(errors: np.ndarray, margin: int) -> Figure:
+    """Draw the worst channel of errors, uint8 (H, W, 3), white within the margin, with a legend."""
+    figure = Figure((6, 6), dpi=200, layout="constrained")
+    axes = figure.add_subplot(xticks=[], yticks=[])
+    image = axes.imshow(errors.max(axis=-1), "inferno_r", vmin=margin, vmax=6 * margin)
+    image.set_cmap(image.get_cmap().with_extremes(under="white"))
+    figure.colorbar(image, location="bottom", extend="both", label="levels off, worst channel")
+    return figure
 
 
-def list_experiments() -> dict[str, str]:
-    """DVC's experiments of all commits: a line in plain words for each commit.
-
-    DVC keeps each as a Git ref, refs/exps/<its baseline, as 2 and 38 digits>/<name>.
-    """
-    labels = {}
-    for line in git("for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines():
-        commit, _, ref = line.partition(" ")
-        match ref.split("/"):
-            case [_, _, start, rest, name] if len(start + rest) == 40:
-                before, after = (flat_params(revision) for revision in (start + rest, commit))
-                changes = [f"{key}={after[key]}" for key in after if after[key] != before.get(key)]
-                what = ", ".join(changes) or "no changed parameter"
-                labels[commit] = f"experiment {name} of commit {(start + rest)[:7]}: {what}"
-    return dict(sorted(labels.items(), key=lambda item: item[1]))
-
-
-@cache
-def flat_params(revision: str) -> dict[str, Any]:
-    """The parameters of a commit as section.key; none where they cannot be read.
-
-    In a project that is a folder of a larger repository, those of the folder.
-    """
-    try:
-        sections = parse_yaml(git("show", f"{revision}:./{PARAMS_FILE}"), str(PARAMS_FILE))
-    except InputError:
-        return {}
-    return {
-        f"{section}.{key}": value
-        for section, values in (sections if isinstance(sections, dict) else {}).items()
-        if isinstance(values, dict)
-        for key, value in values.items()
-    }
-
-
-@cache
-def network_of_experiment(commit: str) -> TrainedModel:
-    """The network of an experiment."""
-    content = dvc.api.read(str(MODEL_FILE), rev=commit, mode="rb")
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "model.safetensors")
-        path.write_bytes(content)
-        return load_model(path)
-
-
-def network_of(key: str) -> TrainedModel:
-    """The network that a key of the list stands for."""
-    model = load_model(MODEL_FILE) if key == WORKSPACE else network_of_experiment(key)
+def show_results(paths: list[str] | None, commit: str, saturation: float) -> None:
+    """Put photographs on the page, before and after, their errors, and the files to download."""
+    margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
+    model_file = Path(os.environ["GRADIO_TEMP_DIR"], "model")
+    model_file.write_bytes(dvc.api.read(str(MODEL_FILE), rev=commit or None, mode="rb"))
+    model = load_model(model_file)
     model.network.to(available_device())
-    return model
-
-
-def error_map(prediction: np.ndarray, target: np.ndarray, margin: int) -> np.ndarray:
-    """Distance of the worst channel as uint8 rgb: white within the margin, darker beyond it."""
-    levels = np.arange(LEVELS + 1)
-    share = np.clip((levels - margin) / ((SCALE_END - 1) * margin), 0, 1)
-    colors = colormaps["inferno_r"](share)[..., :3]
-    colors[levels < margin] = 1
-    worst = distance(prediction, target).max(axis=-1)
-    drawn: np.ndarray = np.rint(colors * 255).astype(np.uint8)[worst]
-    return drawn
-
-
-def error_scale(margin: int) -> list[tuple[int, str]]:
-    """Levels and their colors in the error map, evenly spaced, for its legend."""
-    steps = range(1, SCALE_END + 1)
-    return [
-        (step * margin, to_hex(colormaps["inferno_r"]((step - 1) / (SCALE_END - 1))))
-        for step in steps
-    ]
-
-
-def open_upload(photo: Kept, mode: Literal["RGB", "L"]) -> Photo:
-    """Decode an uploaded photograph. Raises InputError, with its name, when it is not one."""
-    try:
-        return read_photo(photo.path, mode, MAX_MEGAPIXELS)
-    except InputError as error:
-        raise InputError(str(error).replace(str(photo.path), photo.name)) from None
-
-
-def answer(rgb: np.ndarray, model: TrainedModel, margin: int) -> tuple[str, dict[str, np.ndarray]]:
-    """The text and the images to show for a photograph, uint8 (H, W, 3)."""
-    gray = luma(rgb)
-    colorized = colorize(model.network, gray, model.image_size)
-    images = {"gray": gray, "colorized": colorized}
-    kind = tone(Image.fromarray(rgb))
-    if kind != "color":
-        return f"The photograph is {kind}, so there are no true colors to compare with.", images
-    (error,) = margin_error_per_image(colorized[None], rgb[None], margin)
-    text = f"{margin}-margin error {error:.3f}: the share of values {margin} levels off or more."
-    return text, images | {"original": rgb, "errors": error_map(colorized, rgb, margin)}
-
-
-def as_url(image: np.ndarray) -> str:
-    """An image as a data URL."""
-    reduced = Image.fromarray(image)
-    reduced.thumbnail((MAX_WIDTH, MAX_WIDTH))
-    content = BytesIO()
-    reduced.save(content, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
-
-
-def read_to_the_end() -> None:
-    """Read and drop the rest of a request: a browser shows no answer before it has sent all."""
-    left = request.content_length or 0
-    while left > 0 and (part := request.environ["wsgi.input"].read(min(left, 2**20))):
-        left -= len(part)
-
-
-def application(networks: dict[str, str], margin: int, folder: Path) -> Flask:
-    """The page, which offers networks, by their lines in the list, and keeps photographs."""
-    app = Flask(__name__)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
-    kept: dict[str, Kept] = {}
-
-    def page(status: int = 200, **values: object) -> tuple[str, int]:
-        known = {"networks": networks, "chosen": "", "photo": "", "name": "", "images": {}}
-        return render_template("page.html", **(known | values)), status
-
-    def keep(name: str, content: bytes) -> str:
-        key = secrets.token_hex(8)
-        # The suffix tells what the content of some formats does not.
-        suffix = "".join(re.findall(r"\.\w{1,9}\Z", name, re.ASCII))
-        kept[key] = Kept(name, folder / (key + suffix))
-        kept[key].path.write_bytes(content)
-        while len(kept) > MAX_KEPT:
-            kept.pop(next(iter(kept))).path.unlink()
-        return key
-
-    @app.get("/")
-    def form() -> tuple[str, int]:
-        return page()
-
-    @app.post("/")
-    def colorized() -> tuple[str, int]:
-        upload, chosen = request.files.get("photograph"), request.form.get("network", "")
-        if upload and upload.filename:
-            photo = keep(upload.filename, upload.read())
-        else:
-            photo = request.form.get("photo", "")
-        if photo not in kept or chosen not in networks:
-            return page(400, error="Choose a photograph, and a network from the list.")
-        shown = {"chosen": chosen, "photo": photo, "name": kept[photo].name}
+    for path in map(Path, paths or []):
+        folder = mkdtemp(dir=path.parent)
         try:
-            rgb = np.asarray(over_white(open_upload(kept[photo], "RGB").image))
-            model = network_of(chosen)
-            text, images = answer(rgb, model, margin)
-        except Exception as error:
-            return page(status_of(error), **shown, error=one_line(error))
-        return page(
-            **shown,
-            text=f"{text} The network was {model.training}.",
-            images={name: as_url(image) for name, image in images.items()},
-            scale=error_scale(margin),
-        )
-
-    @app.get("/colorized/<photo>/<network>")
-    def full_size(photo: str, network: str) -> flask.Response | tuple[str, int]:
-        """The file that python -m colorizer would write."""
-        if photo not in kept or network not in networks:
-            return page(404, error="Choose the photograph again: it is no longer kept.")
-        name, source = kept[photo]
-        file_format = format_of(source)
-        model = network_of(network)
-        image, metadata, _ = open_upload(kept[photo], "L")
-        result = colorize_image(image, model.network, model.image_size, 1, beside=False)
-        with TemporaryDirectory() as place:
-            path = Path(place, "colorized")
-            write_photo(path, result, file_format, JPEG_QUALITY, metadata)
-            content = BytesIO(path.read_bytes())
-        named = with_suffix_of(Path(name), file_format)
-        return flask.send_file(
-            content,
-            mimetype=f"image/{file_format}",
-            as_attachment=True,
-            download_name=f"{named.stem} colorized{named.suffix}",
-        )
-
-    @app.errorhandler(RequestEntityTooLarge)
-    def too_large(_: RequestEntityTooLarge) -> tuple[str, int]:
-        read_to_the_end()
-        return page(413, error=f"The file is larger than {MAX_UPLOAD // 1_000_000} MB.")
-
-    @app.errorhandler(Exception)
-    def fault(error: Exception) -> tuple[str, int]:
-        return page(status_of(error), error=one_line(error))
-
-    def status_of(error: Exception) -> int:
-        if isinstance(error, HTTPException):
-            return error.code or 500
-        if isinstance(error, InputError):
-            return 400
-        app.logger.error("a fault behind the page", exc_info=error)
-        return 500
-
-    return app
-
-
-def one_line(error: Exception) -> str:
-    """An error for the page."""
-    if isinstance(error, InputError):
-        return str(error)
-    if isinstance(error, HTTPException):
-        return str(error.description)
-    if isinstance(error, MemoryError):
-        return f"The photograph {NEEDS_MEMORY}."
-    message = str(error).strip().partition("\n")[0]
-    return f"{message or type(error).__name__} (the terminal says more)"
+            gray, metadata, _ = read_photo(path, "L", MAX_MEGAPIXELS)
+            result = colorize_image(gray, model.network, model.image_size, saturation, beside=False)
+            file = with_suffix_of(Path(folder, "file", path.name), format_of(path))
+            write_photo(file, result, format_of(path), 95, metadata)
+            before = over_white(read_photo(path, "RGB", MAX_MEGAPIXELS).image)
+            after = over_white(result)
+            before.save(f"{folder}/before.jpg")  # gradio would keep images in memory
+            after.save(f"{folder}/after.jpg")
+            with gr.Row():
+                gr.ImageSlider((f"{folder}/before.jpg", f"{folder}/after.jpg"), label=path.name)
+                if tone(before) == "color":
+                    errors = distance(np.asarray(after), np.asarray(before))
+                    error_map(errors, margin).savefig(f"{folder}/errors.png")
+                    label = f"{margin}-margin error {(errors >= margin).mean():.3f}"
+                    gr.Image(f"{folder}/errors.png", label=label, buttons=["fullscreen"])
+            gr.DownloadButton(f"Download {file.name}", file)
+        except (InputError, MemoryError) as error:
+            gr.Warning(str(error).removeprefix(f"{path.parent}/"), duration=None)
 
 
 def main() -> None:
@@ -282,16 +87,27 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=7860, help="port (%(default)s)")
     args = parser.parse_args()
-    drop_git_variables()
-    margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
+    if not 1 <= args.port <= 65535:
+        parser.error(f"argument --port: should be 1 to 65535, is {args.port}")
     configure_torch(os.cpu_count() or 1)
-    networks = {WORKSPACE: IN_WORKSPACE} if MODEL_FILE.exists() else {}
-    networks |= list_experiments()
-    if not networks:
+    if not (networks := list_networks()):
         raise InputError(f"{MODEL_FILE}: no such file; make repro trains it")
-    with TemporaryDirectory() as folder:
-        app = application(networks, margin, Path(folder))
-        app.run(args.host, args.port, threaded=False)
+    hosts = ["127.0.0.1", "localhost", args.host.replace("0.0.0.0", "*")]  # no DNS rebinding
+    with TemporaryDirectory() as folder, gr.Blocks(title="colorizer") as page:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        uploads = gr.File(file_count="multiple", label="Photographs, in color or gray")
+        network = gr.Dropdown(networks, label="Network")
+        saturation = gr.Slider(0, 10, 1, step=0.1, label="Saturation")
+        gr.render([uploads, network, saturation], concurrency_limit=1)(show_results)
+        page.launch(
+            server_name=args.host,
+            server_port=args.port,
+            share=False,
+            show_error=True,
+            footer_links=[],
+            run_history=False,
+            app_kwargs={"middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]},
+        )
 
 
 if __name__ == "__main__":
