@@ -29,9 +29,10 @@ from colorizer.data.splits import (
     write_photos,
 )
 from colorizer.files import write_yaml
-from colorizer.git_variables import drop_git_variables
 
-drop_git_variables()  # a hook may run the tests, which use Git in folders of their own
+# A hook may run the tests, which use Git in folders of their own.
+for name in [name for name in os.environ if name.startswith("GIT_")]:
+    del os.environ[name]
 
 # The same examples in each run, however slow the machine is.
 settings.register_profile("same", deadline=None, derandomize=True)

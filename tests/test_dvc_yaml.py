@@ -24,9 +24,7 @@ GROUND_FLOOR = {
     "colorizer.files": {"colorizer.errors"},
     "colorizer.device": set(),
     "colorizer.distributed": set(),
-    "colorizer.git_variables": set(),
     "colorizer.later_stages": {"colorizer.errors", "colorizer.files", "colorizer.params"},
-    "colorizer.markdown": set(),
     "colorizer.openmp": set(),
     "colorizer.figures": {"colorizer.files"},
 }
