@@ -1,5 +1,9 @@
 """Charts of results: the grid, differences seed by seed, and curves over epochs."""
 
+import os
+
+os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -12,6 +16,9 @@ REPORT_SEED = 0  # of the report's runs
 NEAR = 0.02  # a margin error above the best one by this share of it has clearly another color
 LARGE = 0.1  # a difference; on its scale those of some thousandths cannot be seen
 LINEAR = 0.005  # differences below are on a linear scale, where the others are logarithmic
+TICKS = [-0.2, -0.05, -0.02, -0.01, -0.005, 0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+
+Charts = dict[str, Figure]  # by the name of their file
 
 mpl.rcdefaults()  # charts do not depend on the user's settings
 
@@ -75,6 +82,9 @@ def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series])
     if max(-low, high) > LARGE and answers["difference"].abs().min() < max(-low, high) / 20:
         axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.7)
         axes.set_xlabel(f"{axes.get_xlabel()}; logarithmic beyond {LINEAR}")
+        ticks = [tick for tick in TICKS if low < tick < high]
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.set_xticks([], minor=True)
     axes.set_yticks(range(len(answers)), answers["change"], fontsize=8, parse_math=False)
     axes.set_ylim(len(answers) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.3)

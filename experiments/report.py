@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from colorizer.errors import InputError, one_line_errors
 from colorizer.figures import write_png
 from colorizer.files import atomic_write, write_text
-from experiments.charts import REPORT_SEED, curves_figure, differences_figure, grid_figure
+from experiments.charts import REPORT_SEED, Charts, curves_figure, differences_figure, grid_figure
 from experiments.rows import CURVES, HISTORIES, read_table
 from experiments.runs import Run, read_runs
 from experiments.statistics import (
@@ -77,15 +76,14 @@ def write_report(data: str, results: Path) -> Path:
     published_errors = published.set_index("params")["margin_error"]
     if data != PUBLISHED_DATA:
         published_errors = published_errors[:0]
-    charts: dict[str, Figure] = {}
+    charts: Charts = {}
     parts = [
         *_header(data, rows),
         *_networks(rows, results),
         *_grid(rows, runs, charts),
         *_published(rows, results, data, published, charts),
         *_answers(rows, params_of, published_errors, charts),
-        *_margins(rows, results),
-        *_other_splits(results),
+        *_other_errors(rows, results),
     ]
     with atomic_write(results / CHARTS) as (partial,):
         partial.mkdir()
@@ -139,7 +137,7 @@ def _networks(rows: pd.DataFrame, results: Path) -> Iterator[str]:
         yield times[columns].dropna().to_markdown(floatfmt=".2f")
 
 
-def _grid(rows: pd.DataFrame, runs: Sequence[Run], charts: dict[str, Figure]) -> Iterator[str]:
+def _grid(rows: pd.DataFrame, runs: Sequence[Run], charts: Charts) -> Iterator[str]:
     settings = [
         {"params": run.params, "seed": run.seed}
         | {key: float(value) for key, value in re.findall(r"(\w+)_([\d.]+)", run.point)}
@@ -153,7 +151,7 @@ def _grid(rows: pd.DataFrame, runs: Sequence[Run], charts: dict[str, Figure]) ->
 
 
 def _published(
-    rows: pd.DataFrame, results: Path, data: str, published: pd.DataFrame, charts: dict[str, Figure]
+    rows: pd.DataFrame, results: Path, data: str, published: pd.DataFrame, charts: Charts
 ) -> Iterator[str]:
     """The networks that the report discusses: their curves and, on its data, both figures."""
     files = sorted((results / HISTORIES).glob("*.csv"))
@@ -194,7 +192,7 @@ def _answers(
     rows: pd.DataFrame,
     params_of: Mapping[str, str],
     published: pd.Series,
-    charts: dict[str, Figure],
+    charts: Charts,
 ) -> Iterator[str]:
     """A table and a chart for each question; `published` are the report's errors, by params."""
     yield "## How settings change the margin error"
@@ -236,26 +234,23 @@ def _answers(
             yield f"![{question}: differences, seed by seed]({CHARTS}/{name}.png)"
 
 
-def _margins(rows: pd.DataFrame, results: Path) -> Iterator[str]:
+def _other_errors(rows: pd.DataFrame, results: Path) -> Iterator[str]:
+    """The models at other margins, and on other photographs than the validation split."""
     curves = read_table(results / CURVES / f"{STEPS}.csv").merge(rows[["name", "point"]], on="name")
-    if curves.empty:
-        return
-    curves = curves.astype({"margin": int, "network": float})
-    curves = curves[curves["margin"].isin(MARGINS)]
-    table = curves.groupby(["point", "margin"])["network"].agg(mean_and_std, 4).unstack()
-    yield "## The error at other margins"
-    yield table.sort_values(12).to_markdown(disable_numparse=True)
-
-
-def _other_splits(results: Path) -> Iterator[str]:
-    """Errors of networks on other photographs than the validation split."""
+    if len(curves):
+        curves = curves.astype({"margin": int, "network": float})
+        errors = curves[curves["margin"].isin(MARGINS)].groupby(["point", "margin"])["network"]
+        yield "## The error at other margins"
+        yield (
+            errors.agg(mean_and_std, 4).unstack().sort_values(12).to_markdown(disable_numparse=True)
+        )
     if (results / OTHER_SPLITS_FILE).exists():
-        rows = pd.read_csv(results / OTHER_SPLITS_FILE)
-        errors = rows.groupby(["model", "measured_on"])["margin_error"].agg(mean_and_std, 4)
+        measured = pd.read_csv(results / OTHER_SPLITS_FILE)
+        errors = measured.groupby(["model", "measured_on"])["margin_error"].agg(mean_and_std, 4)
         yield "## Other photographs"
         yield (
             "The error on the training photographs; and, trained without a fifth of them, on the "
-            "validation split and on that fifth (`python -m experiments.analysis.other_splits`)."
+            "validation split and on that fifth (`python -m experiments.analysis.hold_out`)."
         )
         yield errors.unstack(fill_value="").to_markdown(disable_numparse=True)
 

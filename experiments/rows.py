@@ -11,7 +11,6 @@ from io import StringIO
 from pathlib import Path
 
 import pandas as pd
-from dvc.api import DVCFileSystem
 
 from colorizer.errors import InputError
 from colorizer.files import atomic_write
@@ -50,20 +49,6 @@ def experiments_of(commit: str, share: str | None) -> dict[str, str]:
         git("fetch", "--quiet", share, f"+{refs}/*:{refs}/*")
     lines = git("for-each-ref", "--format=%(refname:lstrip=4) %(objectname)", refs).splitlines()
     return dict(line.split() for line in lines)
-
-
-def get_output(name: str, path: str, folder: Path) -> Path:
-    """Get an output of the newest DVC experiment of this name, on any commit, into a folder.
-
-    Raises InputError when there is no such experiment.
-    """
-    order = ("--sort=-committerdate", "--count=1", "--format=%(objectname)")
-    commit = git("for-each-ref", *order, f"refs/exps/??/*/{name}")
-    if not commit:
-        raise InputError(f"{name}: no DVC experiment has this name")
-    file = folder / f"{name}-{Path(path).name}"
-    DVCFileSystem(rev=commit).get_file(path, str(file))
-    return file
 
 
 def measured_by(run: Run, revision: str, commit: str) -> dict[Path, pd.DataFrame]:

@@ -5,6 +5,7 @@ environment, but no checkout. Therefore this module imports nothing else of this
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -39,7 +40,7 @@ class Task(NamedTuple):
 def run_experiment(task: Task) -> None:
     """Run a task and push its experiment. Raises RuntimeError with the output of what failed."""
     project, machine = _clone(task)
-    _output(project, "git", "reset", "--quiet", "--hard", task.commit)
+    _output(project, "git", "reset", "--quiet", "--hard")
     _output(project, "git", "update-ref", "-d", task.ref)  # of a run that could not be pushed
     pull = [] if task.cache else ["--pull"]
     words = ["exp", "run", "--name", task.name, "--message", machine, *pull, *task.options, TARGET]
@@ -55,16 +56,11 @@ def _clone(task: Task) -> tuple[Path, str]:
     clone = Path(get_worker().local_directory, f"{task.commit}-{threading.get_ident()}")
     project, machine = clone / task.folder, clone / ".git" / "machine"
     if not machine.exists():
-        clone.mkdir(parents=True, exist_ok=True)
-        _output(clone, "git", "init", "--quiet")
-        for setting in (
-            "core.hooksPath=/dev/null",  # a user's hooks are for the user's own commits
-            "user.name=sweep",
-            "user.email=sweep@localhost",
-            f"remote.origin.url={task.url}",
-        ):
-            _output(clone, "git", "config", *setting.split("=", 1))
-        _output(clone, "git", "fetch", "--quiet", "origin", task.commit)
+        shutil.rmtree(clone, ignore_errors=True)  # of an attempt that failed
+        # A user's hooks are for the user's own commits.
+        settings = ("core.hooksPath=/dev/null", "user.name=sweep", "user.email=sweep@localhost")
+        options = [word for setting in settings for word in ("--config", setting)]
+        _output(Path(), "git", "clone", "--quiet", *options, task.url, str(clone))
         _output(clone, "git", "checkout", "--quiet", "--detach", task.commit)
         # DVC's database of this folder should go with it.
         config = ["[core]", f"    site_cache_dir = {clone / '.git' / 'dvc'}"]

@@ -21,7 +21,7 @@ from colorizer.errors import one_line_errors
 from colorizer.figures import image_figure, write_png
 from colorizer.inference import colorize
 from colorizer.metrics.margin import is_outside_margin
-from colorizer.models.colorizer import Colorizer, normalize
+from colorizer.models.colorizer import Colorizer
 from colorizer.models.model_file import load_model
 
 CROP = slice(150, 250), slice(250, 350)  # rows and columns that are drawn
@@ -31,19 +31,16 @@ def methods(
     network: Colorizer, gray: np.ndarray, image_size: tuple[int, int]
 ) -> dict[str, np.ndarray]:
     """Rgb, uint8 (H, W, 3), of gray, uint8 (H, W), by each method."""
-    reduced = colorize.reduce_photo(gray, image_size)
-    lightness, chroma = normalize(reduced.unsqueeze(-1)), colorize.predict_chroma(network, reduced)
+    chroma = colorize.predict_chroma(network, colorize.reduce_photo(gray, image_size))
     without_slope = 0, 0, 0, 0, 2, 0  # two channels of 0 before chroma
-    coefficients = {
-        "guided filter": colorize.guided_filter(
-            lightness, chroma, colorize.RADIUS, colorize.EPSILON
-        ),
-        "bilinear": functional.pad(chroma, without_slope),
+    images = {
+        "guided filter": colorize.colorize(network, gray, image_size),
+        "bilinear": colorize.apply_chroma(gray, functional.pad(chroma, without_slope)),
     }
     if network.params.network == "plain":
-        full_size = colorize.predict_chroma(network, torch.from_numpy(gray).unsqueeze(0))
-        coefficients["full size"] = functional.pad(full_size, without_slope)
-    return {name: colorize.apply_chroma(gray, values) for name, values in coefficients.items()}
+        chroma = colorize.predict_chroma(network, torch.from_numpy(gray).unsqueeze(0))
+        images["full size"] = colorize.apply_chroma(gray, functional.pad(chroma, without_slope))
+    return images
 
 
 def main() -> None:

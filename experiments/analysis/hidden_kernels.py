@@ -13,6 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import dvc.api
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,6 @@ from colorizer.data.splits import open_split
 from colorizer.errors import one_line_errors
 from colorizer.models.colorizer import Colorizer, normalize
 from colorizer.models.model_file import load_network
-from experiments.rows import get_output
 
 DEAD, ALWAYS_ON = 0.01, 0.99
 SATURATED = 0.99  # where the slope of tanh is below 0.02
@@ -68,10 +68,11 @@ def main() -> None:
     file, rows = args.results / "hidden_kernels.csv", []
     with TemporaryDirectory() as folder:
         for name in tqdm(args.names, desc="hidden kernels", unit="network"):
-            network = load_network(get_output(name, MODEL, Path(folder)))
-            metrics = json.loads(get_output(name, METRICS, Path(folder)).read_text())
+            model = Path(folder, name)
+            model.write_bytes(dvc.api.read(MODEL, rev=name, mode="rb"))
+            network = load_network(model)
             if network.params.network == "plain":
-                error = metrics["margin_error"]
+                error = json.loads(dvc.api.read(METRICS, rev=name))["margin_error"]
                 rows.append({"name": name, "margin_error": error, **count_kernels(network, gray)})
     earlier = pd.read_csv(file, dtype=str) if file.exists() else pd.DataFrame({"name": []})
     others = earlier[~earlier["name"].isin(args.names)]

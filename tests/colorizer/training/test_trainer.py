@@ -392,7 +392,8 @@ def test_only_what_is_read_in_random_order_is_advised_as_such(training, validati
 def test_bfloat16_differs_by_rounding_only(training, validation, loss, model):
     """Its numbers have 8 significant bits, float32 has 24; a bin is one or the other."""
     tolerance = 0.15 if loss == "cross_entropy" else 0.03
-    options = {"loss": loss, "epochs": 3, "optimizer": "adam", "learning_rate": 0.003}
+    # Small steps: running statistics, which begin far off, let differences of weights grow.
+    options = {"loss": loss, "epochs": 3, "optimizer": "adam", "learning_rate": 0.001}
     networks = {precision: build(**model) for precision in ("float32", "bfloat16")}
     exact, rounded = (
         run(network, training, validation, precision=precision, **options).history
