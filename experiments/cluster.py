@@ -81,11 +81,16 @@ def run_all(
             task = Task(url, commit, folder, cache, run.name, changes)
             key = f"{run.name}-{commit}"
             run_of[client.submit(run_task, task, key=key, retries=1)] = run
-        with tqdm(total=len(runs), desc="runs", unit="run") as progress:
-            for future in as_completed(run_of):
-                error = future.exception()
-                progress.update()
-                yield run_of[future], "" if error is None else str(error) or repr(error)
+        try:
+            with tqdm(total=len(runs), desc="runs", unit="run") as progress:
+                for future in as_completed(run_of):
+                    error = future.exception()
+                    progress.update()
+                    yield run_of[future], "" if error is None else str(error) or repr(error)
+        finally:
+            client.cancel([*run_of])  # or Dask would retry what ends here
+            for process in psutil.Process().children(recursive=True):  # runs on this machine
+                process.kill()
 
 
 def reason(output: str) -> str:
@@ -114,9 +119,5 @@ def _client(args: argparse.Namespace) -> Iterator[Client]:
             client = Client(args.scheduler)
     except Exception as error:  # Dask has errors of its own for each of its settings
         raise InputError(f"Dask: {error}") from None
-    try:
-        with client:
-            yield client
-    finally:
-        for process in psutil.Process().children(recursive=True):  # runs that go on
-            process.kill()
+    with client:
+        yield client
