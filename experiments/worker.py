@@ -40,7 +40,7 @@ class Task(NamedTuple):
 def run_experiment(task: Task) -> None:
     """Run a task and push its experiment. Raises RuntimeError with the output of what failed."""
     project, machine = _clone(task)
-    _output(project, "git", "reset", "--quiet", "--hard")
+    _output(project, "git", "reset", "--quiet", "--hard", task.commit)  # also after a killed run
     _output(project, "git", "update-ref", "-d", task.ref)  # of a run that could not be pushed
     pull = [] if task.cache else ["--pull"]
     words = ["exp", "run", "--name", task.name, "--message", machine, *pull, *task.options, TARGET]
