@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 DATA ?= data/raw/sample
 
-.PHONY: help repro test lint coverage verify bench constraints web test-web
+.PHONY: help repro test test-all lint coverage verify bench constraints web test-web
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,9 +21,16 @@ repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then sh
 	dvc repro
 	dvc metrics diff --all
 
-# Threads of one test that wait by spinning would take the time of the other tests.
+# Threads of one test that wait by spinning would take the time of the other tests. The files that
+# run DVC are in tests/ itself: they take long and start first.
+PYTEST := OMP_WAIT_POLICY=PASSIVE python -m pytest --numprocesses 4 --dist loadfile \
+	--no-loadscope-reorder tests/test_*.py tests/*/
+
 test: lint ## lint, then run the tests, four at a time (many of them wait)
-	OMP_WAIT_POLICY=PASSIVE python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+
+test-all: lint ## as test, with the slow tests
+	$(PYTEST) -m ""
 
 web: $(VENV)/installed-web ## serve a page to try networks, for this machine only
 	python -m web
@@ -38,6 +45,7 @@ lint: $(VENV)/installed ## check format, style and types
 	ruff format --check .
 	ruff check .
 	mypy
+	lint-imports
 
 verify: $(VENV)/installed ## rebuild the committed pipeline from scratch and compare every hash
 	python -m scripts.verify
@@ -50,15 +58,15 @@ bench: $(VENV)/installed ## measure speed and memory, on DATA=data/raw/NAME or t
 constraints: ## pin the indirect dependencies at their current versions
 	rm -rf $(VENV)-fresh
 	$(PYTHON) -m venv $(VENV)-fresh
-	$(VENV)-fresh/bin/$(INSTALL) --requirement requirements.txt
-	$(VENV)-fresh/bin/python -m pip freeze | sed 's/+cpu$$//' > constraints.txt
+	$(VENV)-fresh/bin/$(INSTALL) --editable '.[cluster,dev,heic,onnx,web]'
+	$(VENV)-fresh/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf $(VENV)-fresh
 
-$(VENV)/installed: requirements.txt constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt $(wildcard requirements*.txt)
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/$(INSTALL) --requirement requirements.txt --constraint constraints.txt
+	$(VENV)/bin/$(INSTALL) --editable '.[cluster,dev,onnx]' --constraint constraints.txt
 	touch $@
 
-$(VENV)/installed-web: $(VENV)/installed requirements-web.txt
-	$(VENV)/bin/$(INSTALL) --no-deps --requirement requirements-web.txt
+$(VENV)/installed-web: $(VENV)/installed
+	$(VENV)/bin/$(INSTALL) --editable '.[web]' --constraint constraints.txt
 	touch $@

@@ -1,14 +1,15 @@
 """What the benchmarks share: params, prepared data, tables."""
 
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from colorizer.data.prepare import SPLITS
+from colorizer.data.prepare import prepare as decode
 from colorizer.files import read_yaml
+from colorizer.params import PARAMS_FILE, load_params
 
 ROOT = Path(__file__).parents[1]
 TIMES = 3  # repetitions of what is compared
@@ -25,10 +26,7 @@ def changed_params(changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def prepare(raw: Path, folder: Path) -> None:
     """Prepare a data set in a folder: train, val and test."""
-    names = ("train", "val", "test", "skipped.txt", "prepare.json")
-    paths = map(str, (raw.resolve(), *(folder.resolve() / name for name in names)))
-    if subprocess.call([sys.executable, "-m", "stages.prepare", *paths], cwd=ROOT):
-        sys.exit(1)  # the stage has said why
+    decode(raw, [folder / split for split in SPLITS], load_params(ROOT / PARAMS_FILE).prepare)
 
 
 def with_range(values: "pd.Series[float]", digits: int) -> str:

@@ -10,6 +10,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed, nn
 
+from colorizer.errors import InputError
+
 T = TypeVar("T")
 
 
@@ -47,10 +49,22 @@ def shard(rows: Tensor) -> Tensor:
 
 
 def wrap_ddp(network: nn.Module) -> nn.Module:
-    """The network in DistributedDataParallel, whose backward pass averages gradients over ranks."""
+    """The network in DistributedDataParallel, whose backward pass averages gradients over ranks.
+
+    Batch norm normalizes over the images of all ranks, by PyTorch's SyncBatchNorm. Raises
+    InputError for batch norm that it does not do: on CPUs, or evaluated without running statistics.
+    """
     if world_size() == 1:
         return network
-    # Buffers need no broadcast: batch norm computes the same running statistics on every rank.
+    on_cpu = next(network.parameters()).device.type == "cpu"
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and (on_cpu or not module.track_running_stats):
+            raise InputError(
+                "params.yaml: model.batch_norm with several processes needs GPUs and "
+                "model.track_running_stats true"
+            )
+    network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    # Buffers need no broadcast: every rank computes the same running statistics.
     return nn.parallel.DistributedDataParallel(network, forward_sync_buffers=False)
 
 

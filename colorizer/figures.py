@@ -1,16 +1,15 @@
 """The report's figures: curves over epochs and margins, and rows of images. Needs no torch."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
-
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from colorizer.data.splits import Split
 from colorizer.files import atomic_write
 
 CURVE_INCHES = (7.0, 4.2)
@@ -18,11 +17,56 @@ IMAGE_INCHES = 1.5
 LONGEST_CAPTION = 22
 # The methods of the margin curve in words, and lines that differ without color, too.
 METHODS = {
-    "gray": "gray copied",
-    "table_median": "table, median color of each gray level",
-    "table_mode": "table, most values within the margin",
+    "gray": "input unchanged",
+    "table_median": "lookup table, median color of each gray level",
+    "table_mode": "lookup table, most values within the margin",
 }
 LINE_STYLES = {"gray": ":", "table_median": "--", "table_mode": "-."}
+
+MSE_LABEL = "mean squared error, on [-1, 1]"
+
+
+def curve_figures(
+    history: pd.DataFrame, margin_curve: pd.DataFrame, best_epoch: int, margin: int
+) -> dict[str, Figure]:
+    """Draw the errors over epochs, as the report does, and over margins.
+
+    `history` and `margin_curve` are the tables in plots/history.csv and plots/margin_curve.csv.
+    """
+    epochs = history["epoch"].tolist()
+    train = {"training": history["train_mse"].tolist()}
+    val = {"validation": history["val_mse"].tolist()}
+    margin_error = {"validation": history["val_margin_error"].tolist()}
+    margin_label = f"share of values off by {margin} levels or more"
+    return {
+        "training_mse": history_figure(epochs, train, MSE_LABEL, best_epoch),
+        "validation_mse": history_figure(epochs, val, MSE_LABEL, best_epoch),
+        "both_mse": history_figure(epochs, train | val, MSE_LABEL, best_epoch),
+        "margin_error": history_figure(epochs, margin_error, margin_label, best_epoch),
+        "margin_curve": margin_figure(margin_curve.set_index("margin"), margin),
+    }
+
+
+def validation_figures(
+    validation: Split, predictions: np.ndarray, rows: np.ndarray, number: int, margin: int
+) -> dict[str, Figure]:
+    """Draw some rows of a split: gray, prediction, target; and maps of the errors."""
+    predicted, targets = predictions[rows], validation.rgb[rows]
+    images = {"gray": validation.gray[rows], "prediction": predicted, "target": targets}
+    names = [Path(validation.names[row]).stem for row in rows]
+    outside = np.abs(predicted.astype(int) - targets) >= margin
+    of_values, of_pixels = outside.mean(axis=(1, 2, 3)), outside.any(axis=3).mean(axis=(1, 2))
+    captions = [
+        f"{name}\n{values:.0%} of values\n{pixels:.0%} of pixels"
+        for name, values, pixels in zip(names, of_values, of_pixels, strict=True)
+    ]
+    title = f"Validation, set {number}"
+    return {
+        f"examples_{number}": image_figure(title, images, names),
+        f"errors_{number}": error_figure(
+            f"{title}: {margin} levels off or more", predicted, targets, margin, captions
+        ),
+    }
 
 
 def history_figure(
@@ -48,10 +92,8 @@ def history_figure(
     return figure
 
 
-def margin_figure(
-    margins: Sequence[int], errors: Mapping[str, Sequence[float]], margin: int
-) -> Figure:
-    """Draw the margin error of each method over margins, with `margin` marked."""
+def margin_figure(errors: pd.DataFrame, margin: int) -> Figure:
+    """Draw the margin error of each method, a column, over margins, with `margin` marked."""
     figure = Figure(CURVE_INCHES, layout="constrained")
     axes = figure.add_subplot(
         xlabel="margin, levels of 0..255", ylabel="share of values off by the margin or more"
@@ -59,7 +101,7 @@ def margin_figure(
     axes.axvline(margin, color="gray", linewidth=1, label=f"margin {margin}")
     for name, values in errors.items():
         style = LINE_STYLES.get(name, "-")
-        axes.plot(margins, values, linestyle=style, label=METHODS.get(name, name))
+        axes.plot(values, linestyle=style, label=METHODS.get(name, name))
     axes.set_ylim(0, 1.02)
     axes.grid(alpha=0.3)
     axes.legend()

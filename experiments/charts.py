@@ -1,9 +1,5 @@
 """Charts of results: the grid, differences seed by seed, and curves over epochs."""
 
-import os
-
-os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd

@@ -13,7 +13,7 @@ from dvc.exceptions import DvcException
 from scmrepo.exceptions import SCMError
 
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import read_yaml
+from colorizer.files import enter_project, read_yaml
 from colorizer.params import PARAMS_FILE
 from experiments.rows import git
 
@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--all-commits", action="store_true", help="experiments of all commits")
     parser.add_argument("--csv", action="store_true", help="print all digits, as CSV")
     args = parser.parse_args()
+    enter_project(args)
     revisions = ["HEAD", *args.revisions]
     if args.all_commits:
         refs = git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/exps/??/*/*").splitlines()

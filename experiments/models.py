@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import read_text
+from colorizer.files import enter_project
 from experiments.runs import MODELS_FILE, exp_run_options, named_models
 
 
@@ -17,9 +17,10 @@ def main() -> None:
         "options", nargs=argparse.REMAINDER, metavar="...", help="options of dvc exp run"
     )
     args = parser.parse_args()
+    enter_project(args)
     models = named_models()
     if args.model is None:
-        print(read_text(MODELS_FILE), end="")
+        print(MODELS_FILE.read_text(encoding="utf-8"), end="")
         return
     if args.model not in models:
         raise InputError(f"{MODELS_FILE} has no model {args.model}; has {', '.join(models)}")

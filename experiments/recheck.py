@@ -15,6 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from colorizer.errors import InputError, one_line_errors
+from colorizer.files import enter_project
 from experiments.cluster import add_options, committed_head, reason, run_all
 from experiments.rows import MEASURED, RUNS_FILE, experiments_of, measured_by, read_table
 from experiments.runs import read_runs
@@ -27,6 +28,8 @@ def differences(name: str, results: Path, measured: Mapping[Path, pd.DataFrame])
         columns = MEASURED if file == RUNS_FILE else now.columns[2:]
         before = read_table(results / file)
         before = before[before["name"] == name]
+        if before.empty:  # the sweep ablation keeps no epochs or margins
+            continue
         both = before.merge(now.assign(name=name), how="left", on=key, suffixes=("", " now"))
         for column in columns:
             # Rows of the sweep ablation lack some values.
@@ -44,6 +47,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="seed of the draw")
     add_options(parser)
     args = parser.parse_args()
+    enter_project(args)
     commit = committed_head()
     run_of = {(run.params, str(run.seed)): run for run in read_runs(args.data)}
     rows = read_table(args.results / RUNS_FILE)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from colorizer.errors import InputError, one_line_errors
 from colorizer.figures import write_png
-from colorizer.files import atomic_write, write_text
+from colorizer.files import atomic_write, enter_project, write_text
 from experiments.charts import REPORT_SEED, Charts, curves_figure, differences_figure, grid_figure
 from experiments.rows import CURVES, HISTORIES, read_table
 from experiments.runs import Run, read_runs
@@ -261,6 +261,7 @@ def main() -> None:
     parser.add_argument("data", help="value of data.name")
     parser.add_argument("results", type=Path, help="folder of the results")
     args = parser.parse_args()
+    enter_project(args)
     print(write_report(args.data, args.results))
 
 

@@ -1,6 +1,5 @@
 """Runs of sweeps.yaml: the seed and the changes of params.yaml of each one."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import product
@@ -100,19 +99,8 @@ def read_runs(data: str, names: Iterable[str] = ()) -> list[Run]:
 
 
 def exp_run_options(changes: Changes) -> list[str]:
-    """Changes of params.yaml as options of `dvc exp run`, in which text stays text."""
-    return [f"--set-param={key}={_override(value)}" for key, value in changes.items()]
-
-
-def _override(value: Value) -> str:
-    """A value in Hydra's grammar of overrides."""
-    if not isinstance(value, str):
-        return text_of(value)
-    # Backslashes escape only quotes and themselves, and only before a quote.
-    escaped = re.sub(
-        r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value
-    )
-    return f"'{escaped}'"
+    """Changes of params.yaml as options of `dvc exp run`."""
+    return [f"--set-param={key}={text_of(value)}" for key, value in changes.items()]
 
 
 def text_of(value: Value) -> str:

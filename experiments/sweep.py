@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import write_text
+from colorizer.files import enter_project, write_text
 from experiments.cluster import add_options, committed_head, reason, run_all
 from experiments.report import write_report
 from experiments.rows import RUNS_FILE, add_rows, experiments_of, measured_by, read_table
@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--rerun", action="store_true", help="also run what has a row")
     add_options(parser)
     args = parser.parse_args()
+    enter_project(args)
     start, commit = time.monotonic(), committed_head()
     # Networks can be points of several sweeps: one row is enough.
     runs = {(run.params, str(run.seed)): run for run in read_runs(args.data, args.sweeps)}

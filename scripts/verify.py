@@ -17,7 +17,7 @@ import pandas as pd
 
 from colorizer.device import available_device, processor_name
 from colorizer.errors import InputError, one_line_errors
-from colorizer.files import read_yaml
+from colorizer.files import enter_project, read_yaml
 
 COMMITTED_ON = "x86_64 AVX512"  # the kind of processor that dvc.lock was made on
 
@@ -31,14 +31,16 @@ NOT_COMPARED = ("epochs", "best_epoch")
 
 def main() -> None:
     """Verify HEAD of the repository in the current folder."""
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    enter_project(argparse.ArgumentParser(description=__doc__).parse_args())
     # The project can be a folder of a larger repository.
     top, inside = run("git", "rev-parse", "--show-toplevel", "--show-prefix").splitlines()
     if run("git", "status", "--porcelain", "--untracked-files=no"):
         print("only HEAD is verified, not the uncommitted changes")
-    installed = {f"{d.name}=={d.version.partition('+')[0]}" for d in metadata.distributions()}
-    if missing := {*Path("constraints.txt").read_text(encoding="utf-8").split()} - installed:
-        print("pinned, but not installed:", *sorted(missing))
+    installed = {d.name: d.version.partition("+")[0] for d in metadata.distributions()}
+    for pin in Path("constraints.txt").read_text(encoding="utf-8").split():
+        name, _, version = pin.partition("==")
+        if installed.get(name, version) != version:
+            print(f"{name} {installed[name]} is installed, {version} is pinned")
     with TemporaryDirectory() as folder:
         run("git", "-c", "core.hooksPath=/dev/null", "clone", "--quiet", top, folder)
         clone = Path(folder, inside)

@@ -1,14 +1,15 @@
 """Write a small data set of tiles of scikit-image's color photographs."""
 
-import argparse
 from pathlib import Path
 
 from PIL import Image
 
-from colorizer.data.sample import BANDS, PHOTOS, SampleParams, cut_tiles
+from colorizer.data.sample import BANDS, PHOTOS, cut_tiles
 from colorizer.errors import InputError, one_line_errors
 from colorizer.files import atomic_write
-from colorizer.params import PARAMS_FILE, read_section
+from colorizer.params import SampleParams, load_params
+
+SAMPLE = Path("data/raw/sample")
 
 
 def write_sample(folder: Path, params: SampleParams) -> dict[str, int]:
@@ -29,23 +30,19 @@ def write_sample(folder: Path, params: SampleParams) -> dict[str, int]:
         counts[split] = len(list(images.iterdir()))
         if not counts[split]:
             raise InputError(
-                f"{PARAMS_FILE}: sample.tile_size is {params.tile_size}, too large for any tile "
-                f"of {split}; 80 fits"
+                f"params.yaml: sample.tile_size is {params.tile_size}, too large for any tile of "
+                f"{split}; 80 fits"
             )
     return counts
 
 
 def main() -> None:
     """Write the sample."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="data set to write")
-    paths = parser.parse_args()
-    params = read_section(PARAMS_FILE, "sample", SampleParams)
-
-    with atomic_write(paths.folder) as (partial,):
+    params = load_params().sample
+    with atomic_write(SAMPLE) as (partial,):
         counts = write_sample(partial, params)
     listed = ", ".join(f"{count} {split}" for split, count in counts.items())
-    print(f"{paths.folder}: {listed} tiles of {params.tile_size}x{params.tile_size} pixels")
+    print(f"{SAMPLE}: {listed} tiles of {params.tile_size}x{params.tile_size} pixels")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ if not find_spec("gradio"):
     raise SystemExit("error: gradio is not installed; make web installs it and starts the page")
 import dvc.api
 import gradio as gr
+import joblib
 import numpy as np
 from matplotlib.figure import Figure
 from starlette.middleware import Middleware
@@ -22,11 +23,12 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from colorizer.data.photos import MAX_MEGAPIXELS, over_white, read_photo, tone
 from colorizer.device import available_device, configure_torch
 from colorizer.errors import InputError, one_line_errors
-from colorizer.inference.colorize import MODEL_FILE, colorize_image
+from colorizer.files import enter_project
+from colorizer.inference.colorize import colorize_image
 from colorizer.inference.output import format_of, with_suffix_of, write_photo
-from colorizer.metrics.margin import MetricParams, distance
-from colorizer.models.model_file import load_model
-from colorizer.params import PARAMS_FILE, read_section
+from colorizer.metrics import distance
+from colorizer.models.model_file import MODEL_FILE, load_model
+from colorizer.params import PARAMS_FILE, load_params
 
 
 def list_networks() -> list[tuple[str, str]]:
@@ -54,7 +56,7 @@ def error_map(errors: np.ndarray, margin: int) -> Figure:
 
 def show_results(paths: list[str] | None, commit: str, saturation: float) -> None:
     """Put photographs on the page, before and after, their errors, and the files to download."""
-    margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
+    margin = load_params().metric.margin
     model_file = Path(os.environ["GRADIO_TEMP_DIR"], "model")
     model_file.write_bytes(dvc.api.read(str(MODEL_FILE), rev=commit or None, mode="rb"))
     model = load_model(model_file)
@@ -62,11 +64,11 @@ def show_results(paths: list[str] | None, commit: str, saturation: float) -> Non
     for path in map(Path, paths or []):
         folder = mkdtemp(dir=path.parent)
         try:
-            gray, metadata, _ = read_photo(path, "L", MAX_MEGAPIXELS)
+            gray = read_photo(path, "L", MAX_MEGAPIXELS)
             result = colorize_image(gray, model.network, model.image_size, saturation, beside=False)
             file = with_suffix_of(Path(folder, "file", path.name), format_of(path))
-            write_photo(file, result, format_of(path), 95, metadata)
-            before = over_white(read_photo(path, "RGB", MAX_MEGAPIXELS).image)
+            write_photo(file, result, 95, gray.info)
+            before = over_white(read_photo(path, "RGB", MAX_MEGAPIXELS))
             before.save(f"{folder}/before.jpg")  # gradio would keep images in memory
             over_white(result).save(f"{folder}/after.jpg")
             with gr.Row():
@@ -87,9 +89,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=7860, help="port (%(default)s)")
     args = parser.parse_args()
+    enter_project(args)
     if not 1 <= args.port <= 65535:
         parser.error(f"argument --port: should be 1 to 65535, is {args.port}")
-    configure_torch(os.cpu_count() or 1)
+    configure_torch(joblib.cpu_count())
     if not (networks := list_networks()):
         raise InputError(f"{MODEL_FILE}: no such file; make repro trains it")
     hosts = ["127.0.0.1", "localhost", args.host.replace("0.0.0.0", "*")]  # no DNS rebinding

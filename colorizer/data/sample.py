@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import skimage.data
 from PIL import Image
-from pydantic import Field
 
-from colorizer.params import Section
+from colorizer.params import SampleParams
 
 # The color photographs that scikit-image carries in its package, without those of microscopes and
 # telescopes. One image of the stereo pair, since both show the same scene.
@@ -25,15 +24,6 @@ PHOTOS = {
 
 # Each photograph is cut into three vertical bands: shares of its width, from the left.
 BANDS = {"train": (0.0, 0.5), "val": (0.5, 0.75), "test": (0.75, 1.0)}
-
-
-class SampleParams(Section):
-    """Section `sample` of params.yaml."""
-
-    tile_size: int = Field(ge=16, le=1024)
-    scales: int = Field(ge=1, le=10)
-    largest_scale: float = Field(ge=1, le=10)
-    step: float = Field(ge=0.05, le=1)
 
 
 class Tile(NamedTuple):

@@ -1,26 +1,29 @@
 """Prepared splits on disk: a folder of memory-mappable arrays and the names of their rows."""
 
-from collections.abc import Sequence
+import mmap
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
-from colorizer.data.arrays import allocate_array, array_writer, open_array, write_rows
 from colorizer.errors import InputError
 from colorizer.files import write_text
 
+PREPARED = Path("data/prepared")  # train, val and test: see dvc.yaml
 NAMES_FILE = "names.txt"
-
 # Dtype and channels of each array. Half precision keeps lab within 1/32, about a tenth of what one
 # level of rgb typically changes.
-ARRAYS = {"gray": ("uint8", ()), "rgb": ("uint8", (3,)), "lab": ("float16", (3,))}
+ARRAYS = {"gray": (np.uint8, ()), "rgb": (np.uint8, (3,)), "lab": (np.float16, (3,))}
 
 
-class Rows(NamedTuple):
-    """Some photographs: gray (n, H, W), rgb (n, H, W, 3) and lab (n, H, W, 3)."""
+class Row(NamedTuple):
+    """A prepared photograph: gray uint8 (H, W), rgb uint8 and lab float32 (H, W, 3)."""
 
+    name: str
     gray: np.ndarray
     rgb: np.ndarray
     lab: np.ndarray
@@ -43,48 +46,39 @@ class Split:
         return len(self.names)
 
 
-def allocate_split(folder: Path, photos: int, size: int) -> None:
-    """Allocate the arrays of a split for `photos` photographs of size x size pixels."""
+def write_split(folder: Path, rows: Iterable[Row], most: int, size: int) -> None:
+    """Write the arrays of a split, row by row: at most `most` of size x size pixels."""
     folder.mkdir(parents=True)
-    for name, (dtype, channels) in ARRAYS.items():
-        allocate_array(array_path(folder, name), np.dtype(dtype), (photos, size, size, *channels))
-
-
-def write_photos(folder: Path, first: int, rows: Rows) -> None:
-    """Write photographs to a split from `allocate_split`, from row `first` on."""
-    for name in ARRAYS:
-        write_rows(array_path(folder, name), first, getattr(rows, name))
-
-
-def finish_split(folder: Path, names: Sequence[str | None]) -> None:
-    """Write the names of the rows, and remove the rows whose name is None."""
-    rows = np.array([row for row, name in enumerate(names) if name is not None], np.intp)
-    if len(rows) < len(names):
-        for array in ARRAYS:
-            _keep_rows(array_path(folder, array), rows)
-    write_text(folder / NAMES_FILE, "".join(f"{name}\n" for name in names if name is not None))
+    arrays = {
+        name: create_array(array_path(folder, name), dtype, (most, size, size, *channels))
+        for name, (dtype, channels) in ARRAYS.items()
+    }
+    names: list[str] = []
+    for row in rows:
+        for name, array in arrays.items():
+            array[len(names)] = getattr(row, name)
+        names.append(f"{row.name}\n")
+    if len(names) < most:
+        for name, array in arrays.items():
+            array_path(folder, name).unlink()
+            np.save(array_path(folder, name), array[: len(names)])
+    write_text(folder / NAMES_FILE, "".join(names))
 
 
 def open_split(folder: Path) -> Split:
     """Open a prepared split.
 
-    Raises InputError for a missing or unreadable file, an unexpected dtype, or arrays and names of
-    different lengths.
+    Raises InputError for a missing or unreadable file, or arrays that do not fit the names.
     """
-    file = folder / NAMES_FILE
     try:
-        names = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read ({error}); run prepare again") from None
-    arrays = {name: open_array(array_path(folder, name)) for name in ARRAYS}
-    size = arrays["gray"].shape[1:3]
-    for name, (dtype, channels) in ARRAYS.items():
-        array, shape = arrays[name], (len(names), *size, *channels)
-        if array.dtype != dtype or array.shape != shape or 0 in shape or len(size) < 2:
-            raise InputError(
-                f"{array_path(folder, name)}: holds {array.dtype} {array.shape}, "
-                f"should hold {dtype} {shape}; run prepare again"
-            )
+        names = (folder / NAMES_FILE).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"{error.filename}: {error.strerror}; run prepare again") from None
+    gray = open_array(array_path(folder, "gray"))
+    arrays = {
+        name: open_array(array_path(folder, name), dtype, (len(names), *gray.shape[1:], *channels))
+        for name, (dtype, channels) in ARRAYS.items()
+    }
     return Split(names, **arrays)
 
 
@@ -93,10 +87,50 @@ def array_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.npy"
 
 
-def _keep_rows(path: Path, rows: np.ndarray) -> None:
-    array = open_array(path)
-    shorter = path.with_suffix(".shorter")
-    with array_writer(shorter, array.dtype, array.shape[1:]) as writer:
-        for row in rows:
-            writer.append(array[row : row + 1])
-    shorter.replace(path)
+def create_array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    """Create a .npy file of zeros as a memory map. Raises OSError when the disk has no room."""
+    array = open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):  # else a store to the map of a full disk kills the process
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, array.offset + array.nbytes)
+    return array
+
+
+def open_array(
+    path: Path, dtype: type | None = None, shape: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """Open a .npy file as a memory map.
+
+    The map is copy-on-write, as PyTorch requires: changes never reach the file. Raises InputError
+    when it cannot be read or has another dtype or shape.
+    """
+    try:
+        array = open_memmap(path, "c")
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as an array ({error})") from None
+    if dtype and (array.dtype != dtype or array.shape != shape):
+        raise InputError(
+            f"{path}: has {array.dtype} {array.shape}, should have {np.dtype(dtype)} {shape}"
+        )
+    return array
+
+
+def expect_random_reads(array: np.ndarray) -> None:
+    """Let the kernel read only the pages of a memory map that are used, and none around them.
+
+    By default it reads some 100 KB to 8 MB around each page, which pays off only for rows that are
+    read in order. Call `prefetch_rows` before rows are used, or each page is waited for.
+    """
+    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_RANDOM"):  # not on Windows
+        array.base.madvise(mmap.MADV_RANDOM)
+
+
+def prefetch_rows(array: np.ndarray, rows: Iterable[int]) -> None:
+    """Start to read rows of a memory map, all at once, without waiting for them."""
+    if not isinstance(array.base, mmap.mmap) or not hasattr(mmap, "MADV_WILLNEED"):
+        return
+    length = array.strides[0]
+    for row in rows:
+        start = array.offset + row * length
+        page = start // mmap.PAGESIZE * mmap.PAGESIZE
+        array.base.madvise(mmap.MADV_WILLNEED, page, start + length - page)

@@ -1,7 +1,6 @@
 """Photographs of any size, colorized by a network that was trained on small images."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,17 +9,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from colorizer.data.photos import over_white, tone
-from colorizer.inference.prediction import predict, to_uint8
 from colorizer.models.color_spaces import rgb_to_chroma, to_rgb
-from colorizer.models.colorizer import Colorizer, normalize
-
-MODEL_FILE = Path("models/colorizer.safetensors")  # where the pipeline writes it
+from colorizer.models.colorizer import Colorizer, normalize, to_uint8
 
 # Longest side of the reduced photograph, as a multiple of the side that the network was trained on.
 MAX_ELONGATION = 4
 # Of the guided filter: its radius in pixels of the reduced photograph, and the variance of gray
-# below which there is no edge. Chosen by eye with python -m experiments.full_size: larger windows
-# have about 1% fewer errors there, but small things, such as an eye, take the color around them.
+# below which there is no edge. Chosen by eye with python -m experiments.analysis.full_size: larger
+# windows have about 1% fewer errors there, but small things, such as an eye, take the color around
+# them.
 RADIUS, EPSILON = 2, 0.01
 STRIP_PIXELS = 2**19  # pixels that are colorized at once, which bounds memory: 100 bytes for each
 
@@ -103,7 +100,7 @@ def reduce_photo(gray: np.ndarray, image_size: tuple[int, int]) -> Tensor:
 
 def predict_chroma(network: Colorizer, gray: Tensor) -> Tensor:
     """Cb and Cr (1, 2, h, w) on [-1, 1] that a network predicts for gray, uint8 (1, h, w)."""
-    (prediction,) = predict(network, [gray], flip_tta=True)
+    prediction = network.eval().predict(gray, flip_tta=True)
     return rgb_to_chroma(prediction.cpu().permute(0, 3, 1, 2) / 127.5 - 1)
 
 

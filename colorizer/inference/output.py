@@ -1,18 +1,14 @@
 """Colorized photographs as files: their names, formats and metadata."""
 
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms
 
-from colorizer.data.decoding import Metadata
 from colorizer.data.photos import FILE_ERRORS, over_white
-from colorizer.data.tiff import TIFF_SIGNATURES
 from colorizer.errors import InputError
 from colorizer.files import atomic_write
-from colorizer.inference.exif import adapt, add_to_tiff, encode_exif, read_exif
 
 # Formats that are written, with their suffixes; the first is given to a photograph without one.
 SUFFIXES = {
@@ -20,16 +16,16 @@ SUFFIXES = {
     "png": (".png",),
     "tiff": (".tif", ".tiff"),
 }
-JPEG_SIGNATURE = b"\xff\xd8\xff"
-LARGEST_JPEG = 65_500  # pixels: libjpeg's limit for both sides
+SIGNATURES = {"jpeg": (b"\xff\xd8\xff",), "tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")}
 
-# Keywords of the PNG standard (ISO/IEC 15948, section 11.3.4.2).
-PNG_KEYWORDS = (
-    *("Title", "Author", "Description", "Copyright", "Creation Time", "Software", "Disclaimer"),
-    *("Warning", "Source", "Comment"),
-)
-
-NO_METADATA = Metadata(b"", None, None, {})
+# EXIF that is kept of the first directory, which in a TIFF also says how pixels are stored:
+# description, make, model, software, date, artist, computer, ratings, copyright, and what Windows
+# calls title, comment, author, keywords and subject.
+KEPT_TAGS = {270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)}
+UPRIGHT = {274: 1}  # the orientation
+EXIF, GPS = 0x8769, 0x8825
+# Left out of them: the camera's own data, padding, a pointer, and color space, gamma and size.
+LEFT_OUT = {0x927C, 0xEA1C, 0xA005, 0xA001, 0xA500, 0xA002, 0xA003}
 
 
 def format_of(photo: Path) -> str:
@@ -42,9 +38,7 @@ def format_of(photo: Path) -> str:
             start = file.read(4)
     except OSError:
         return "png"  # reading the photograph will say what is wrong
-    if start.startswith(JPEG_SIGNATURE):
-        return "jpeg"
-    return "tiff" if start.startswith(TIFF_SIGNATURES) else "png"
+    return next((name for name, begin in SIGNATURES.items() if start.startswith(begin)), "png")
 
 
 def with_suffix_of(path: Path, file_format: str) -> Path:
@@ -56,54 +50,53 @@ def with_suffix_of(path: Path, file_format: str) -> Path:
     return path.with_name(stem + SUFFIXES[file_format][0])
 
 
-def write_photo(
-    path: Path, image: Image.Image, file_format: str, quality: int, metadata: Metadata
-) -> None:
-    """Write an sRGB image, RGB or RGBA, with its profile and metadata; JPEG puts it over white.
+def write_photo(path: Path, image: Image.Image, quality: int, info: Mapping[Any, Any]) -> None:
+    """Write an sRGB image, RGB or RGBA, in the format of the suffix; JPEG puts it over white.
 
-    `quality` is that of JPEG, 1..100. Raises InputError for an image that cannot be written, and
-    OSError for faults of the machine, such as a full disk.
+    `quality` is that of JPEG, 1..100; `info` that of `read_photo`, of which EXIF, resolution and
+    comment are kept. Raises InputError for an image that cannot be written, and OSError for faults
+    of the machine, such as a full disk.
     """
-    if file_format == "jpeg" and max(image.size) > LARGEST_JPEG:
-        raise InputError(
-            f"{path}: would have {image.width} x {image.height} pixels; JPEG has at most "
-            f"{LARGEST_JPEG} on a side, --format png or tiff has room"
-        )
-    exif = adapt(read_exif(metadata.exif), *image.size)
-    has_exif = any(exif.values())
-    options: dict[str, Any] = {"icc_profile": SRGB_PROFILE}
-    if metadata.dpi:
-        options["dpi"] = metadata.dpi
-    if has_exif and file_format != "tiff":
-        options["exif"] = b"Exif\0\0" + encode_exif(exif)
-    match file_format:
-        case "jpeg":
-            image = over_white(image)
-            options |= {"quality": quality, "comment": metadata.comment or b""}
-        case "png":
-            options |= {"compress_level": 4, "pnginfo": _png_text(metadata.text)}
-        case "tiff":
-            options["compression"] = "tiff_adobe_deflate"
+    (file_format,) = (name for name, of in SUFFIXES.items() if path.suffix.lower() in of)
+    options: dict[str, Any] = {"comment": info.get("comment", b"")}
+    if "exif" in info:
+        options["exif"] = kept_exif(info["exif"])
+    if all(1 < dots < 2**16 for dots in info.get("dpi", (1, 1))):  # Pillow says 1 for none
+        options["dpi"] = info["dpi"]
+    if file_format == "jpeg":
+        image, options["quality"] = over_white(image), quality
     try:
         with atomic_write(path) as (partial,):
-            image.save(partial, file_format, **options)
-            if has_exif and file_format == "tiff":
-                add_to_tiff(partial, exif)
-    except OSError as error:
-        if error.errno not in FILE_ERRORS:
+            # TIFF is not compressed: Pillow would leave out all but the first directory of EXIF.
+            image.save(partial, file_format, icc_profile=SRGB_PROFILE, compress_level=4, **options)
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) not in FILE_ERRORS:
             raise
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
-    except (ValueError, struct.error) as error:  # a limit of the format
-        raise InputError(f"{path}: cannot be written ({error})") from None
+        raise InputError(
+            f"{path}: cannot be written ({getattr(error, 'strerror', '') or error})"
+        ) from None
 
 
-def _png_text(text: Mapping[str, str]) -> PngImagePlugin.PngInfo:
-    chunks = PngImagePlugin.PngInfo()
-    for keyword in PNG_KEYWORDS:
-        if keyword in text:
-            # In Latin-1, or in UTF-8 where that does not do.
-            chunks.add_text(keyword, str(text[keyword]))
-    return chunks
+def kept_exif(exif: Image.Exif) -> Image.Exif:
+    """EXIF that still holds for an upright image in sRGB; none where Pillow cannot write it."""
+    kept = Image.Exif()
+    try:
+        kept.update({tag: _raw(exif[tag]) for tag in KEPT_TAGS & {*exif}} | UPRIGHT)
+        for directory in (EXIF, GPS):
+            tags = {tag: _raw(value) for tag, value in exif.get_ifd(directory).items()}
+            if tags := {tag: tags[tag] for tag in tags.keys() - LEFT_OUT}:
+                kept.get_ifd(directory).update(tags)
+                kept[directory] = tags  # or it does not become part of a TIFF
+        kept.tobytes()
+    except Exception:  # Pillow can raise anything for damaged EXIF
+        return Image.Exif()
+    return kept
+
+
+def _raw(value: Any) -> Any:
+    # Pillow reads text as Latin-1 and writes it as ASCII, but bytes as they are.
+    is_text = isinstance(value, str) and not value.isascii()
+    return value.encode("latin-1") if is_text else value
 
 
 def _srgb_profile() -> bytes:

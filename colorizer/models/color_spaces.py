@@ -4,15 +4,11 @@ Tensors have channels first and are on [-1, 1], which is the range of gray, of r
 Cr (ITU-T T.871, as in JPEG), and of a* and b* divided by 110.
 """
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from colorizer.data.color import RGB_TO_NORMALIZED_XYZ
-
-ColorSpace = Literal["rgb", "lab", "ycbcr"]
+from colorizer.params import ColorSpace
 
 # Channels that a network predicts: rgb itself, or two of chroma.
 OUT_CHANNELS: dict[ColorSpace, int] = {"rgb": 3, "lab": 2, "ycbcr": 2}
@@ -21,6 +17,15 @@ OUT_CHANNELS: dict[ColorSpace, int] = {"rgb": 3, "lab": 2, "ycbcr": 2}
 LUMA_RED, LUMA_GREEN, LUMA_BLUE = 0.299, 0.587, 0.114
 BLUE_PER_CB, RED_PER_CR = 2 * (1 - LUMA_BLUE), 2 * (1 - LUMA_RED)
 
+# CIE XYZ of the sRGB primaries (ITU-R BT.709), divided by the D65 white point of the 2 degree
+# observer, (0.95047, 1, 1.08883), with the decimals that scikit-image uses.
+RGB_TO_NORMALIZED_XYZ = np.array(
+    [
+        [0.412453, 0.357580, 0.180423],
+        [0.212671, 0.715160, 0.072169],
+        [0.019334, 0.119193, 0.950227],
+    ]
+) / np.array([[0.95047], [1.0], [1.08883]])
 NORMALIZED_XYZ_TO_RGB = np.linalg.inv(RGB_TO_NORMALIZED_XYZ).tolist()
 LAB_CHROMA_SCALE = 110.0
 
@@ -42,10 +47,9 @@ def rgb_to_chroma(rgb: Tensor) -> Tensor:
     return torch.stack([(blue - luma) / BLUE_PER_CB, (red - luma) / RED_PER_CR], dim=1)
 
 
-def normalize_lab(lab: Tensor) -> tuple[Tensor, Tensor]:
-    """CIE L*a*b* (N, H, W, 3), as prepared, to L* (N, 1, H, W) and a*, b* (N, 2, H, W)."""
-    channels_first = lab.float().permute(0, 3, 1, 2)
-    return channels_first[:, :1] / 50 - 1, channels_first[:, 1:] / LAB_CHROMA_SCALE
+def normalized_ab(lab: Tensor) -> Tensor:
+    """a* and b*, (N, 2, H, W), of CIE L*a*b* (N, H, W, 3) as prepared."""
+    return lab[..., 1:].float().permute(0, 3, 1, 2) / LAB_CHROMA_SCALE
 
 
 def to_rgb(space: ColorSpace, output: Tensor, lightness: Tensor) -> Tensor:

@@ -1,14 +1,18 @@
 """A network from gray images to rgb images."""
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from colorizer.distributed import shard
 from colorizer.models.chroma_bins import bin_probabilities, decode_chroma
 from colorizer.models.color_spaces import OUT_CHANNELS, lightness_of, rgb_to_chroma, to_rgb
-from colorizer.models.config import ModelParams
 from colorizer.models.plain import PlainStack
 from colorizer.models.unet import UNet, pad_to_multiple
+from colorizer.params import ModelParams
 
 
 class Colorizer(nn.Module):
@@ -84,6 +88,29 @@ class Colorizer(nn.Module):
         if (stride := self.params.output_stride) > 1:
             output = functional.interpolate(output, scale_factor=stride, mode="bilinear")
         return output[..., :height, :width]
+
+
+def predict_rows(
+    network: Colorizer, gray: Tensor, rows: Tensor, flip_tta: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield rows of gray, uint8 (N, H, W), and their prediction: see `Colorizer.predict`.
+
+    In batches of model.eval_batch_size and in evaluation mode. Each rank takes its shard of every
+    batch.
+    """
+    network.eval()
+    for batch in rows.split(network.params.eval_batch_size):
+        yield shard(batch), network.predict(gray[shard(batch).to(gray.device)], flip_tta)
+
+
+def to_uint8(prediction: Tensor) -> np.ndarray:
+    """Round predictions in levels to a uint8 array of the same shape.
+
+    Values outside 0..255 are clamped, NaN becomes 0.
+    """
+    finite = prediction.nan_to_num(nan=0, posinf=255, neginf=0)
+    images: np.ndarray = finite.round().clamp(0, 255).byte().cpu().numpy()
+    return images
 
 
 def normalize(images: Tensor) -> Tensor:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from colorizer.distributed import all_reduce_sum, world_size
-from colorizer.models.config import ModelParams
+from colorizer.params import ModelParams
 
 # float32 values in an AVX-512 register. oneDNN gives each output channel of one pixel a lane, so
 # that 3 channels would leave 13 lanes idle; here the channels of adjacent pixels fill them.
@@ -128,11 +127,7 @@ def _pixels_per_group(out_channels: int, width: int) -> int:
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """Batch normalization (Ioffe and Szegedy 2015) over the images of all processes.
-
-    torch.nn.BatchNorm2d is up to nine times slower on a CPU when few channels are last in memory,
-    and torch.nn.SyncBatchNorm needs GPUs.
-    """
+    """Batch normalization (Ioffe and Szegedy 2015)."""
 
     def __init__(self, num_features: int, *, track_running_stats: bool) -> None:
         """Without running statistics, evaluation mode normalizes by the batch too."""
@@ -142,15 +137,15 @@ class BatchNorm2d(nn.BatchNorm2d):
         """(N, C, H, W), channels last in memory, to the same shape."""
         by_batch = self.training or not self.track_running_stats
         suits_pytorch = images.device.type != "cpu" or self.num_features % LANES == 0
-        # PyTorch refuses to compute the variance of one value.
-        single_process = world_size() == 1 and images[:, 0].numel() > 1
-        if not by_batch or (suits_pytorch and single_process):
+        # PyTorch refuses to normalize a single value, such as a coarse pixel of one photograph.
+        if not by_batch or (suits_pytorch and images[:, 0].numel() > 1):
             return super().forward(images)
-        normalized, mean, variance, count = _BatchNorm.apply(  # type: ignore[no-untyped-call]
+        normalized, mean, variance = _BatchNorm.apply(  # type: ignore[no-untyped-call]
             images.float(), self.weight, self.bias, self.eps
         )
         if self.track_running_stats:
-            unbiased = variance * (count / (count - 1).clamp(min=1))
+            count = images[:, 0].numel()
+            unbiased = variance * (count / max(count - 1, 1))
             with torch.no_grad():
                 for name, value in (("running_mean", mean), ("running_var", unbiased)):
                     self.get_buffer(name).lerp_(value, self.momentum or 0.0)
@@ -160,7 +155,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class _BatchNorm(torch.autograd.Function):
-    """(images - mean) / sqrt(variance + eps) * weight + bias, with mean, variance and count.
+    """(images - mean) / sqrt(variance + eps) * weight + bias, with mean and variance.
 
     Computed on lines of pixels: the values of the channels, repeated for each pixel of a line, are
     contiguous in memory as the line is.
@@ -169,31 +164,28 @@ class _BatchNorm(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         channels, width = len(weight), images.shape[3]
         lines = _as_lines(images)
-        local_count = lines.new_tensor([len(lines) * width])
-        sums, count = all_reduce_sum(
-            torch.cat([_sum_per_channel(lines, channels), local_count])
-        ).split([channels, 1])
-        mean = sums / count
+        count = len(lines) * width
+        mean = _sum_per_channel(lines, channels) / count
         centered = lines - mean.repeat(width)
-        variance = all_reduce_sum(_sum_per_channel(centered.square(), channels)) / count
+        variance = _sum_per_channel(centered.square(), channels) / count
         deviation = (variance + eps).sqrt()
-        ctx.save_for_backward(centered, weight, deviation, count)
-        ctx.mark_non_differentiable(mean, variance, count)
+        ctx.save_for_backward(centered, weight, deviation)
+        ctx.mark_non_differentiable(mean, variance)
         result = torch.addcmul(bias.repeat(width), centered, (weight / deviation).repeat(width))
-        return _as_channels_last(result, images.shape), mean, variance, count
+        return _as_channels_last(result, images.shape), mean, variance
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor, None]:
-        centered, weight, deviation, count = ctx.saved_tensors
+        centered, weight, deviation = ctx.saved_tensors
         channels, width = len(weight), gradient.shape[3]
         lines = _as_lines(gradient)
         bias_grad = _sum_per_channel(lines, channels)
         weight_grad = _sum_per_channel(lines * centered, channels) / deviation
-        mean, slope = all_reduce_sum(torch.stack([bias_grad, weight_grad])) / count
+        mean, slope = torch.stack([bias_grad, weight_grad]) / (len(lines) * width)
         # The gradient without its mean and without its part along the normalized images.
         scale = weight / deviation
         lines_grad = torch.addcmul((-mean * scale).repeat(width), lines, scale.repeat(width))

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from colorizer.models.config import ModelParams
 from colorizer.models.layers import BatchNorm2d, SameConv2d, conv_layer
+from colorizer.params import ModelParams
 
 
 class PlainStack(nn.Sequential):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from colorizer.models.config import ModelParams
 from colorizer.models.layers import conv_layer
+from colorizer.params import ModelParams
 
 
 class UNet(nn.Module):

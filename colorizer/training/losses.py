@@ -3,16 +3,12 @@
 They are summed over all values; the trainer divides by the number of values of the whole batch.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from colorizer.models.chroma_bins import expected_chroma
-
-RegressionLoss = Literal["mse", "l1", "huber", "margin"]
-LossName = RegressionLoss | Literal["cross_entropy"]
+from colorizer.params import RegressionLoss
 
 SIGMOID_WIDTH = 0.4  # of the margin loss, in margins
 CONTRAST_SCALE = 0.05  # of chroma, for the contrast loss: 6 levels of Cb and Cr

@@ -5,9 +5,8 @@ A run that was interrupted therefore continues with the learning rate that it wo
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
-LrScheduleName = Literal["constant", "cosine", "one_cycle", "plateau"]
+from colorizer.params import LrScheduleName
 
 WARMUP = 0.25  # share of one_cycle in which the learning rate rises
 START_FACTOR, END_FACTOR = 1 / 25, 1e-4  # of the highest rate, at the start and end of one_cycle

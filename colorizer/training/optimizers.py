@@ -1,12 +1,10 @@
 """PyTorch's optimizers by the names in params.yaml."""
 
 from collections.abc import Iterable
-from typing import Literal
 
 from torch import nn, optim
 
-OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop"]
-WITH_MOMENTUM = ("sgd", "rmsprop")  # the others have betas
+from colorizer.params import OptimizerName
 
 
 def build_optimizer(
@@ -16,7 +14,7 @@ def build_optimizer(
     momentum: float,
     weight_decay: float,
 ) -> optim.Optimizer:
-    """Build an optimizer; `momentum` applies to those in WITH_MOMENTUM.
+    """Build an optimizer; `momentum` applies to those in OPTIMIZERS_WITH_MOMENTUM.
 
     Other options keep PyTorch's defaults, except `fused=True` for Adam and AdamW, for speed.
     """

@@ -3,28 +3,27 @@
 import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from typing import NamedTuple
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
+from tqdm import tqdm
 
-from colorizer.data.arrays import expect_random_reads, prefetch_rows
-from colorizer.data.splits import Split
+from colorizer.data.splits import Split, expect_random_reads, prefetch_rows
 from colorizer.device import to_device_if_fits
 from colorizer.distributed import all_reduce_sum, rank, shard, world_size, wrap_ddp
-from colorizer.metrics.margin import LARGEST_MSE
+from colorizer.metrics import LARGEST_MSE, ErrorTotals
 from colorizer.models.chroma_bins import bin_log_probabilities
-from colorizer.models.color_spaces import normalize_lab
-from colorizer.models.colorizer import Colorizer, normalize
+from colorizer.models.color_spaces import normalized_ab
+from colorizer.models.colorizer import Colorizer, normalize, predict_rows
+from colorizer.params import TrainParams
 from colorizer.training.augmentation import flip_and_shift, sample_flips_and_shifts
-from colorizer.training.config import TrainParams
 from colorizer.training.losses import contrast_loss, cross_entropy, regression_loss
 from colorizer.training.lr_schedules import lr_factor
 from colorizer.training.optimizers import build_optimizer
-from colorizer.training.validation import SplitTensors, validate
 
 
 class Epoch(NamedTuple):
@@ -43,8 +42,8 @@ class Trainer:
     In a distributed run each rank trains on its shard of every batch and validates its shard of the
     split; weights, history and decisions are the same on all ranks.
 
-    Between two epochs, `state_dict()` and `history` are the whole state: a new Trainer of the same
-    params that loads them ends with the same bits.
+    Between two epochs, `state_dict()` is the whole state: a new Trainer of the same params that
+    loads it ends with the same bits.
 
     Training has diverged, and ends, when a weight is not finite or the training error exceeds that
     of black instead of white everywhere. The epoch then gets the errors of black instead of white,
@@ -68,18 +67,21 @@ class Trainer:
         self._ddp_network = wrap_ddp(network)
         self._params = params
         self._margin = margin
-        seen = training.lab if network.params.color_space == "lab" else training.gray
-        self._training_input = to_device_if_fits(seen, _device(network))
-        self._training_rgb = to_device_if_fits(training.rgb, _device(network))
+        has_lab = network.params.color_space == "lab"
+        arrays = [training.gray, training.rgb, *[training.lab] * has_lab]
+        self._training = [to_device_if_fits(array, _device(network)) for array in arrays]
         # Those that stay on disk, from which batches are read in random order.
         self._on_disk = [
             array
-            for array, tensor in ((seen, self._training_input), (training.rgb, self._training_rgb))
+            for array, tensor in zip(arrays, self._training, strict=True)
             if tensor.device.type == "cpu"
         ]
         for array in self._on_disk:
             expect_random_reads(array)
-        self._validation = SplitTensors.of(validation, _device(network))
+        self._validation_gray, self._validation_rgb = (
+            to_device_if_fits(array, _device(network))
+            for array in (validation.gray, validation.rgb)
+        )
         self._optimizer = build_optimizer(
             params.optimizer,
             network.parameters(),
@@ -98,16 +100,42 @@ class Trainer:
         self._generator = torch.Generator().manual_seed(params.seed)
         self._best_weights: dict[str, Tensor] = {}
 
+    def run(self) -> Iterator[None]:
+        """Run epochs until training ends, yielding after each; then load the best weights."""
+        with tqdm(
+            desc="train",
+            total=self._params.epochs,
+            initial=len(self.history),
+            unit="epoch",
+            disable=rank() > 0,
+        ) as progress:
+            while not self.ended:
+                epoch = self.run_epoch()
+                yield
+                progress.set_postfix(
+                    train_mse=f"{epoch.train_mse:.6f}",
+                    val_mse=f"{epoch.val_mse:.6f}",
+                    val_margin_error=f"{epoch.val_margin_error:.4f}",
+                )
+                progress.update()
+        if not self.diverged:  # else the network keeps its own
+            self._network.load_state_dict(self._best_weights)
+
     def run_epoch(self) -> Epoch:
         """Train on each image once, then validate."""
         train_mse = self._train_epoch()
         if not (train_mse <= LARGEST_MSE and self._weights_are_finite()):  # NaN is not <=
             train_mse = LARGEST_MSE
             self._fill_weights_with_nan()
+        totals = ErrorTotals([self._margin])
+        rows = torch.arange(len(self._validation_gray))
         with self._autocast():
-            val_mse, val_margin_error = validate(self._ema_network, self._validation, self._margin)
+            predicted = predict_rows(self._ema_network, self._validation_gray, rows, flip_tta=False)
+            for batch, prediction in predicted:
+                target = self._validation_rgb[batch.to(self._validation_rgb.device)]
+                totals.add(prediction, target.to(prediction.device))
         number, learning_rate = len(self.history) + 1, self._optimizer.param_groups[0]["lr"]
-        epoch = Epoch(number, train_mse, val_mse, val_margin_error, learning_rate)
+        epoch = Epoch(number, train_mse, totals.mse, totals.margin_errors[0], learning_rate)
         self.history.append(epoch)
         if self.best is epoch:
             self._best_weights = copy.deepcopy(self._ema_network.state_dict())
@@ -138,42 +166,37 @@ class Trainer:
             or stops_early(errors, self._params.patience)
         )
 
-    def load_best_weights(self) -> None:
-        """Give the network the weights of its best epoch; after divergence it keeps its own."""
-        if not self.diverged:
-            self._network.load_state_dict(self._best_weights)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Everything that the next epoch depends on, apart from `history`."""
-        optimizer = self._optimizer.state_dict()["state"]
-        ema = {} if self._ema_network is self._network else self._ema_network.state_dict()
+    def metrics(self) -> dict[str, float]:
+        """Content of metrics/train.json; diverged, it has the errors of black instead of white."""
+        best = self.best or Epoch(0, LARGEST_MSE, LARGEST_MSE, 1.0, 0.0)
         return {
-            **_with_prefix("network", self._network.state_dict()),
-            **_with_prefix("ema_network", ema),
-            **_with_prefix("best", self._best_weights),
-            **{
-                f"optimizer.{index}.{name}": value
-                for index, values in optimizer.items()
-                for name, value in values.items()
-                if value is not None
-            },
+            "epochs": len(self.history),
+            "best_epoch": best.epoch,
+            "train_mse": best.train_mse,
+            "val_mse": best.val_mse,
+            "val_margin_error": best.val_margin_error,
+            "diverged": int(self.diverged),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on."""
+        return {
+            "history": [tuple(epoch) for epoch in self.history],
+            "network": self._network.state_dict(),
+            "ema_network": self._ema_network.state_dict(),
+            "best_weights": self._best_weights,
+            "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(),
         }
 
-    def load_state_dict(self, tensors: dict[str, Tensor], history: list[Epoch]) -> None:
-        """Continue from another Trainer's `state_dict()` and `history`."""
-        self.history = history
-        self._network.load_state_dict(_without_prefix("network", tensors))
-        if self._ema_network is not self._network:
-            self._ema_network.load_state_dict(_without_prefix("ema_network", tensors))
-        self._best_weights = _without_prefix("best", tensors)
-        optimizer: dict[int, dict[str, Tensor]] = {}
-        for name, value in _without_prefix("optimizer", tensors).items():
-            index, _, key = name.partition(".")
-            optimizer.setdefault(int(index), {})[key] = value
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
-        self._generator.set_state(tensors["generator"])
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from another Trainer's `state_dict()`."""
+        self.history = [Epoch(*epoch) for epoch in state["history"]]
+        self._network.load_state_dict(state["network"])
+        self._ema_network.load_state_dict(state["ema_network"])
+        self._best_weights = state["best_weights"]
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._generator.set_state(state["generator"])
 
     def _train_epoch(self) -> float:
         """Train on each batch; the mean squared error of predictions made before each update."""
@@ -181,7 +204,7 @@ class Trainer:
         # Dropout draws from PyTorch's global generator: other masks on each rank.
         seeds = np.random.SeedSequence([self._params.seed, len(self.history), rank()])
         torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
-        order = torch.randperm(len(self._training_rgb), generator=self._generator)
+        order = torch.randperm(len(self._training[0]), generator=self._generator)
         batches = order.split(self._params.batch_size)
         errors = [epoch.val_margin_error for epoch in self.history]
         squared_error = torch.zeros((), dtype=torch.float64, device=_device(self._network))
@@ -194,19 +217,16 @@ class Trainer:
             squared_error += self._train_step(batch)
             if self._ema_network is not self._network:
                 self._update_ema(step)
-        return all_reduce_sum(squared_error).item() / self._training_rgb.numel()
+        return all_reduce_sum(squared_error).item() / self._training[1].numel()
 
     def _prefetched(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield the batches; while one is trained on, this rank's rows of the next are read."""
-        batch = None
-        for following in batches:
-            for array in self._on_disk:
-                prefetch_rows(array, shard(following).tolist())
+        for batch, following in pairwise(chain([None], batches, [None])):
+            if following is not None:
+                for array in self._on_disk:
+                    prefetch_rows(array, shard(following).tolist())
             if batch is not None:
                 yield batch
-            batch = following
-        if batch is not None:
-            yield batch
 
     def _train_step(self, batch: Tensor) -> Tensor:
         """Update the weights with this rank's shard of a batch; the sum of its squared errors."""
@@ -251,23 +271,23 @@ class Trainer:
         Lightness (n, 1, H, W), rgb (n, 3, H, W), and the chroma that the loss is on, if it is not
         on rgb: a* and b* (n, 2, H, W), or Cb and Cr (n, 2, h, w) for chroma bins.
         """
-        network, params = self._network, self._params
-        seen, rgb = (
-            images.index_select(0, shard(batch).to(images.device)).to(_device(network))
-            for images in (self._training_input, self._training_rgb)
-        )
+        params = self._params
+        images = [
+            each.index_select(0, shard(batch).to(each.device)).to(_device(self._network))
+            for each in self._training
+        ]
         if params.horizontal_flip or params.max_shift:
             moves = sample_flips_and_shifts(
                 len(batch), params.horizontal_flip, params.max_shift, self._generator
             )
-            seen, rgb = (flip_and_shift(images, shard(moves)) for images in (seen, rgb))
-        normalized_rgb = normalize(rgb)
-        if network.params.color_space == "lab":
-            lightness, chroma = normalize_lab(seen)
-            return lightness, normalized_rgb, chroma
-        gray = normalize(seen.unsqueeze(-1))
-        bins = network.params.chroma_bins
-        return gray, normalized_rgb, network.chroma_target(normalized_rgb) if bins else None
+            images = [flip_and_shift(each, shard(moves)) for each in images]
+        gray, rgb, *lab = images
+        lightness = self._network.lightness(normalize(gray.unsqueeze(-1)))
+        target = normalize(rgb)
+        if lab:
+            return lightness, target, normalized_ab(*lab)
+        bins = self._network.params.chroma_bins
+        return lightness, target, self._network.chroma_target(target) if bins else None
 
     def _update_ema(self, step: int) -> None:
         """Update the EMA weights; the decay is smaller in the first steps (warm-up)."""
@@ -291,16 +311,3 @@ def stops_early(errors: Sequence[float], patience: int) -> bool:
 
 def _device(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
-
-
-def _with_prefix(owner: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {f"{owner}.{name}": tensor for name, tensor in tensors.items()}
-
-
-def _without_prefix(owner: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    prefix = f"{owner}."
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from colorizer.data.splits import open_split
 from colorizer.errors import one_line_errors
-from colorizer.inference.prediction import predict, to_uint8
-from colorizer.metrics.error_totals import ErrorTotals
+from colorizer.metrics import ErrorTotals
 from colorizer.models.color_spaces import rgb_to_chroma, to_rgb
-from colorizer.models.model_file import load_network
+from colorizer.models.colorizer import predict_rows, to_uint8
+from colorizer.models.model_file import load_model
 
 BANDS = {"black": 31, "dark": 95, "middle": 159, "light": 223, "white": 255}  # last gray level
 CASTS = ["red", "yellow", "green", "cyan", "blue", "magenta"]  # 60 degrees of hue apart
@@ -93,9 +93,9 @@ def main() -> None:
     gray, targets = torch.from_numpy(split.gray), torch.from_numpy(split.rgb)
     rows = {}
     for path in args.models:
-        network = load_network(path)
-        batches = gray.split(network.params.eval_batch_size)
-        predictions = torch.cat([*predict(network, batches, flip_tta=False)])
+        network = load_model(path).network
+        predicted = predict_rows(network, gray, torch.arange(len(split)), flip_tta=False)
+        predictions = torch.cat([prediction for _, prediction in predicted])
         casts = casts_of_colorless_pixels(split.gray, predictions, split.rgb, network.margin)
         print(f"\n{path.stem}, a cast is {network.margin} levels or more:\n")
         print(casts.map("{:.1%}".format).to_markdown())

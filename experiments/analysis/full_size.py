@@ -20,7 +20,7 @@ from colorizer.data.sample import PHOTOS
 from colorizer.errors import one_line_errors
 from colorizer.figures import image_figure, write_png
 from colorizer.inference import colorize
-from colorizer.metrics.margin import is_outside_margin
+from colorizer.metrics import is_outside_margin
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.model_file import load_model
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from colorizer.data.splits import open_split
 from colorizer.errors import one_line_errors
 from colorizer.models.colorizer import Colorizer, normalize
-from colorizer.models.model_file import load_network
+from colorizer.models.model_file import load_model
 
 DEAD, ALWAYS_ON = 0.01, 0.99
 SATURATED = 0.99  # where the slope of tanh is below 0.02
@@ -70,7 +70,7 @@ def main() -> None:
         for name in tqdm(args.names, desc="hidden kernels", unit="network"):
             model = Path(folder, name)
             model.write_bytes(dvc.api.read(MODEL, rev=name, mode="rb"))
-            network = load_network(model)
+            network = load_model(model).network
             if network.params.network == "plain":
                 error = json.loads(dvc.api.read(METRICS, rev=name))["margin_error"]
                 rows.append({"name": name, "margin_error": error, **count_kernels(network, gray)})

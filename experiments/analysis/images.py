@@ -6,15 +6,14 @@ from pathlib import Path
 import numpy as np
 from skimage.data import astronaut
 
-from colorizer.data.arrays import open_predictions
 from colorizer.data.color import luma
-from colorizer.data.splits import open_split
+from colorizer.data.splits import open_array, open_split
 from colorizer.errors import one_line_errors
 from colorizer.figures import image_figure, write_png
 from colorizer.inference.colorize import colorize
-from colorizer.metrics.margin import MetricParams, is_outside_margin
+from colorizer.metrics import is_outside_margin
 from colorizer.models.model_file import load_model
-from colorizer.params import PARAMS_FILE, read_section
+from colorizer.params import load_params
 
 FACE = slice(20, 200), slice(130, 310)  # rows and columns, cropped about as the course's faces are
 SEED = 483  # of the photographs that are drawn at random
@@ -44,9 +43,9 @@ def rows(figure: Path, split: Path, predictions: list[Path], random: int) -> Non
     margin errors of all photographs and of their channels. They are of 8-bit images, in which a
     value 11.5 levels off may be rounded to 12, so they differ slightly from the metric.
     """
-    margin = read_section(PARAMS_FILE, "metric", MetricParams).margin
+    margin = load_params().metric.margin
     photos = open_split(split)
-    images = {path.stem: open_predictions(path, photos.rgb.shape) for path in predictions}
+    images = {path.stem: open_array(path, np.uint8, photos.rgb.shape) for path in predictions}
     errors = {}
     for name, predicted in images.items():
         outside = is_outside_margin(predicted, photos.rgb, margin)

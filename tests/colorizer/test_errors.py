@@ -1,19 +1,25 @@
-"""Error messages as a user sees them, of stages run as DVC runs them."""
+"""What a user sees of an error, and the exit status, of programs run as DVC runs them."""
 
+import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
 
+PROGRAM = """
+import os, signal, sys, time
+from colorizer.errors import InputError, one_line_errors
+with one_line_errors():
+    {}
+"""
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+
+def run(statement: str, *shell: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env={"PYTHONPATH": str(REPOSITORY)},
+        [*shell, sys.executable, "-c", PROGRAM.format(statement)],
+        cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=False,
@@ -21,44 +27,34 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("params", "line"),
+    ("statement", "line"),
     [
-        ("sample: {}\n", "error: params.yaml: sample.tile_size is missing; "),
-        ("", "error: params.yaml: should consist of sections such as 'sample:'"),
-        ("sampel: {}\n", "error: params.yaml: section sample is missing (did you mean sampel?)"),
+        ("raise InputError('x.png: is broken')", "error: x.png: is broken\n"),
+        ("open('no/such.file')", "error: no/such.file: No such file or directory\n"),
+        ("raise MemoryError", "error: there is too little memory\n"),
     ],
 )
-def test_bad_input_ends_with_one_line_and_exit_status_1(tmp_path, params, line):
-    (tmp_path / "params.yaml").write_text(params)
-    ended = run(tmp_path, "-m", "stages.sample", "out")
+def test_what_the_user_can_fix_is_one_line_and_status_1(statement, line):
+    ended = run(statement)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", line)
+
+
+def test_a_defect_keeps_its_traceback():
+    ended = run("1 / 0")
     assert ended.returncode == 1
-    assert ended.stdout == ""
-    assert ended.stderr.startswith(line)
-    assert ended.stderr.count("\n") == 1
+    assert ended.stderr.startswith("Traceback")
+    assert ended.stderr.endswith("ZeroDivisionError: division by zero\n")
 
 
-def test_an_error_of_the_operating_system_is_one_line_that_names_the_file(tmp_path):
-    text = (REPOSITORY / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text)
-    (tmp_path / "data").write_text("a file where a folder should be")
-    ended = run(tmp_path, "-m", "stages.sample", "data/raw/sample")
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("error: data/raw")
-    assert ended.stderr.count("\n") == 1
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_program_without_a_traceback(number):
+    ended = run(f"os.kill(os.getpid(), {number:d}); time.sleep(60)")
+    assert (ended.returncode, ended.stderr) == (128 + number, "")
 
 
-def test_ctrl_c_ends_without_a_traceback(tmp_path):
-    code = (
-        "from colorizer.errors import one_line_errors\n"
-        "with one_line_errors():\n"
-        "    raise KeyboardInterrupt\n"
-    )
-    ended = run(tmp_path, "-c", code)
-    assert (ended.returncode, ended.stderr) == (130, "")
-
-
-def test_an_unexpected_exception_keeps_its_traceback(tmp_path):
-    code = "from colorizer.errors import one_line_errors\nwith one_line_errors():\n    1 / 0\n"
-    ended = run(tmp_path, "-c", code)
-    assert ended.returncode == 1
-    assert "ZeroDivisionError" in ended.stderr
+@pytest.mark.parametrize(
+    ("statement", "status"), [("sys.stderr.write('x')", 0), ("raise InputError", 1)]
+)
+def test_standard_error_may_be_closed(statement, status):
+    ended = run(f"{statement}; print('done')", "sh", "-c", '"$@" 2>&-', "sh")
+    assert (ended.returncode, ended.stdout) == (status, "" if status else "done\n")

@@ -1,171 +1,107 @@
-import json
+from argparse import Namespace
 from contextlib import suppress
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from dvc.utils.hydra import apply_overrides
-from dvc.utils.serialize import parse_yaml as parse_yaml_of_dvc
 from hypothesis import given
 from hypothesis import strategies as st
 
+from colorizer import files
 from colorizer.errors import InputError
-from colorizer.files import (
-    atomic_write,
-    parse_yaml,
-    read_yaml,
-    write_metrics,
-    write_text,
-    write_yaml,
-)
+from colorizer.files import atomic_write, read_yaml, write_metrics
+from tests.conftest import contents
 
 
-def test_files_and_folders_appear_when_the_block_ends(tmp_path):
-    file, folder = tmp_path / "a/file.txt", tmp_path / "b/folder"
-    with atomic_write(file, folder) as (partial_file, partial_folder):
-        partial_file.write_text("whole")
-        partial_folder.mkdir()
-        (partial_folder / "x").write_text("x")
-        assert not file.exists()
-        assert not folder.exists()
-    assert file.read_text() == "whole"
-    assert [path.name for path in folder.iterdir()] == ["x"]
-    assert sorted(path.name for path in file.parent.iterdir()) == ["file.txt"]
+@pytest.fixture
+def old(tmp_path):
+    """A file and a folder to be replaced, beside what a killed process left."""
+    for name in ("file.txt", "folder/old", ".folder.partial/stale"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    return tmp_path / "file.txt", tmp_path / "folder"
 
 
-def test_nothing_changes_when_the_block_fails(tmp_path):
-    file, folder = tmp_path / "file.txt", tmp_path / "folder"
-    file.write_text("old")
-    folder.mkdir()
-    (folder / "old").touch()
-    with suppress(KeyError), atomic_write(file, folder) as (partial_file, partial_folder):
-        partial_file.write_text("half")
+def test_files_and_folders_are_replaced_when_the_block_ends(old, tmp_path):
+    with atomic_write(*old, tmp_path / "a/b.txt") as (partial, partial_folder, partial_b):
+        for path in (partial, partial_folder / "new", partial_b):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("new")
+        assert old[0].read_text() == "old"
+        assert (old[1] / "old").exists()
+    assert contents(tmp_path) == dict.fromkeys(["file.txt", "folder/new", "a/b.txt"], b"new")
+
+
+def test_nothing_changes_when_the_block_fails(old, tmp_path):
+    with suppress(KeyError), atomic_write(*old) as (partial, partial_folder):
+        partial.write_text("half")
         partial_folder.mkdir()
         raise KeyError
-    assert file.read_text() == "old"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.txt", "folder"]
-    assert [path.name for path in folder.iterdir()] == ["old"]
+    assert contents(tmp_path) == {"file.txt": b"old", "folder/old": b"old"}
 
 
-def test_leftovers_of_a_killed_process_are_removed(tmp_path):
-    leftover = tmp_path / ".folder.partial"
-    leftover.mkdir()
-    (leftover / "stale").touch()
-    with atomic_write(tmp_path / "folder") as (partial,):
-        partial.mkdir()
-    assert list((tmp_path / "folder").iterdir()) == []
-    assert not leftover.exists()
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+    def write() -> None:
+        with atomic_write(tmp_path / "x.txt") as (partial,):
+            partial.symlink_to("/dev/full")
+            partial.write_text("x")
+
+    with pytest.raises(OSError, match=r"No space left on device: .*/x\.txt'"):
+        write()
 
 
-def test_an_existing_folder_is_replaced_entirely(tmp_path):
-    for name in ("first", "second"):
-        with atomic_write(tmp_path / "folder") as (partial,):
-            partial.mkdir()
-            (partial / name).touch()
-    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["second"]
+def test_text_csv_and_metrics_by_hand(tmp_path):
+    files.write_text(tmp_path / "names.txt", "é\nb\n")
+    files.write_csv(tmp_path / "x.csv", pd.DataFrame({"epoch": [1, 2], "rate": [1e-8, 0.1234567]}))
+    write_metrics(tmp_path / "x.json", {"b": 0.12345678, "a": {"d": 1, "c": 2.0}})
+    assert contents(tmp_path) == {
+        "names.txt": b"\xc3\xa9\nb\n",
+        "x.csv": b"epoch,rate\n1,1e-08\n2,0.123457\n",
+        "x.json": b'{\n  "b": 0.123457,\n  "a": {\n    "d": 1,\n    "c": 2.0\n  }\n}\n',
+    }
 
 
-@pytest.mark.parametrize("name", ["x" * 246, "x" * 247, "x" * 255, "é" * 127])
-def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path, name):
-    for content in ("first", "second"):
-        write_text(tmp_path / name, content)
-        assert [path.name for path in tmp_path.iterdir()] == [name]
-        assert (tmp_path / name).read_text() == content
-    for _ in range(2):  # a folder that takes the place of a folder
-        with atomic_write(tmp_path / "folder" / name) as (partial,):
-            partial.mkdir()
-    assert [path.name for path in (tmp_path / "folder").iterdir()] == [name]
-
-
-def test_text_has_the_same_bytes_on_every_system(tmp_path):
-    write_text(tmp_path / "names.txt", "é\nb\n")
-    assert (tmp_path / "names.txt").read_bytes() == b"\xc3\xa9\nb\n"
-
-
-def test_metrics_keep_their_order_and_six_decimals(tmp_path):
-    file = tmp_path / "metrics.json"
-    write_metrics(file, {"b": 0.12345678, "a": {"d": 1, "c": 2.0}})
-    text = file.read_text()
-    assert json.loads(text) == {"b": 0.123457, "a": {"d": 1, "c": 2.0}}
-    assert text.index('"b"') < text.index('"d"') < text.index('"c"')
-    assert text.endswith("}\n")
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_metrics_that_are_not_finite_are_refused_and_the_old_file_is_kept(tmp_path, value):
-    file = tmp_path / "metrics.json"
-    write_metrics(file, {"mse": 1.0})
-    before = file.read_bytes()
+def test_metrics_that_are_not_finite_are_refused(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_metrics(file, {"nested": {"mse": value}})
-    assert file.read_bytes() == before
+        write_metrics(tmp_path / "x.json", {"nested": {"mse": float("nan")}})
+    assert contents(tmp_path) == {}
 
 
-YAML_SCALARS = (
-    *("1e-05", "1E5", "1.0e-05", "-2.5", ".5", "5.", "0.1", "16", "012", "0o17", "0x1F", "+3"),
-    *("true", "False", "no", "yes", "on", "off", "null", "~", ".inf", "-.inf", "1:30", "'16'"),
-    *("abc", "1e", "e5", "1.2.3", "2**3"),
-)
+@pytest.mark.parametrize("value", [1e-8, 1e5, 16, True, "all"])
+def test_what_dvc_exp_run_writes_is_read(tmp_path, value):
+    """PyYAML would read 1e-08 as text."""
+    (tmp_path / "params.yaml").write_text("section:\n  value: 0.5  # a comment\n")
+    apply_overrides(str(tmp_path / "params.yaml"), [f"section.value={value}"])  # option -S
+    assert read_yaml(tmp_path / "params.yaml") == {"section": {"value": value}}
 
 
-@pytest.mark.parametrize("scalar", YAML_SCALARS)
-def test_a_scalar_means_what_it_means_to_dvc(scalar):
-    expected = parse_yaml_of_dvc(f"value: {scalar}\n", "params.yaml")["value"]
-    value = parse_yaml(f"value: {scalar}\n", "params.yaml")["value"]
-    assert (type(value), value) == (type(expected), expected)
+TEXT = st.text(st.characters(codec="ascii"))
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
 
 
-@pytest.mark.parametrize(
-    ("option", "expected"),
-    [
-        ("section.value=0.00001", 1e-05),
-        ("section.value=1e-8", 1e-08),
-        ("section.value=1e5", 1e5),
-        ("section.value=16", 16),
-        ("section.value=true", True),
-        ("section.value=all", "all"),
-        ("section.value='16'", "16"),
-    ],
-)
-def test_what_dvc_exp_run_writes_is_read(tmp_path, option, expected):
-    file = tmp_path / "params.yaml"
-    file.write_text("section:\n  value: 0.5  # a comment\n")
-    apply_overrides(str(file), [option])  # what `dvc exp run -S` calls
-    value = read_yaml(file)["section"]["value"]
-    assert (type(value), value) == (type(expected), expected)
-
-
-@given(
-    st.dictionaries(
-        st.text(st.characters(codec="ascii"), min_size=1),
-        st.one_of(
-            st.none(),
-            st.booleans(),
-            st.integers(),
-            st.floats(allow_nan=False),
-            st.text(st.characters(codec="ascii")),
-            st.lists(st.integers(), max_size=3),
-        ),
-    )
-)
-def test_yaml_round_trips(tmp_path_factory, content):
+@given(st.dictionaries(TEXT, SCALARS | st.lists(SCALARS)))
+def test_yaml_round_trips_in_its_order(tmp_path_factory, content):
     file = tmp_path_factory.mktemp("yaml") / "file.yaml"
-    write_yaml(file, content)
-    assert read_yaml(file) == content
+    files.write_yaml(file, content)
+    assert [*read_yaml(file).items()] == [*content.items()]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("a: [1", "line 1: "),
-        ("a: 1\na: 2\n", "line 2: found duplicate key 'a'"),
-        ("a: {b: 1, b: 2}\n", "line 1: found duplicate key 'b'"),
-        ("a: 2020-01-45\n", "has a value that its form does not allow"),
-        ("a: !!python/name:os.system\n", "line 1: could not determine a constructor"),
-    ],
-)
-def test_what_is_not_yaml_is_an_error_of_one_line(tmp_path, text, message):
+@pytest.mark.parametrize("text", ["a: [1", "a: 1\na: 2\n", "a: 2020-01-45\n", "a: \udcff\n"])
+def test_what_is_not_yaml_is_an_error_of_one_line(tmp_path, text):
     file = tmp_path / "file.yaml"
-    file.write_text(text)
-    with pytest.raises(InputError, match=message) as raised:
+    file.write_text(text, errors="surrogateescape")
+    with pytest.raises(InputError, match=rf"^{file}: [ -~]+$"):
         read_yaml(file)
-    assert str(raised.value).startswith(str(file))
-    assert "\n" not in str(raised.value)
+
+
+def test_commands_work_from_a_folder_of_the_project(tmp_path, monkeypatch):
+    (tmp_path / "project/docs").mkdir(parents=True)
+    (tmp_path / "project/dvc.yaml").touch()
+    monkeypatch.chdir(tmp_path / "project/docs")
+    args = Namespace(photo=Path("x.png"), count=3)
+    files.enter_project(args)
+    assert (Path.cwd(), args) == (
+        tmp_path / "project",
+        Namespace(photo=Path("docs/x.png"), count=3),
+    )

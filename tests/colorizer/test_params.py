@@ -1,111 +1,120 @@
-import math
-from pathlib import Path
-
 import pytest
-from dvc.utils.serialize import dump_yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
 
 from colorizer.errors import InputError
-from colorizer.params import Section, read_section
+from colorizer.files import write_yaml
+from colorizer.params import ModelParams, Params, TrainParams, load_params, validated
+from tests.conftest import UNET_WITH_BINS, small_params
 
 
-class Example(Section):
-    kernels: int = Field(ge=1, le=64)
-    learning_rate: float = Field(gt=0)
-    tanh: bool
+def load(folder, changes) -> Params:
+    params = small_params()
+    for section, values in changes.items():
+        params[section] |= values
+    write_yaml(folder / "params.yaml", params)
+    return load_params(folder / "params.yaml")
 
 
-GOOD = "model:\n  kernels: 8\n  learning_rate: 0.1\n  tanh: false\nother: {}\n"
+BINS = UNET_WITH_BINS
+UNET = {"network": "unet", "color_space": "ycbcr", "depth": 1}
+BAD_VALUES = [
+    ({"model": {"kernels": 0}}, "model.kernels is 0: Input should be greater than or equal to 1"),
+    ({"model": {"kernels": "8"}}, "model.kernels is '8': Input should be a valid integer"),
+    ({"model": {"kernels": 8.0}}, "model.kernels is 8.0: Input should be a valid integer"),
+    ({"model": {"kernals": 8}}, "model.kernals is 8: Extra inputs are not permitted"),
+    ({"model": {"network": "a\nb"}}, r"model.network is 'a\nb': Input should be 'plain' or 'unet'"),
+    ({"model": {"tanh": 0}}, "model.tanh is 0: Input should be a valid boolean"),
+    ({"train": {"learning_rate": float("nan")}}, "train.learning_rate is nan: "),
+    ({"train": {"learning_rate": 0.0}}, "train.learning_rate is 0.0: Input should be greater than"),
+    ({"train": {"launcher": "torchrun;ls"}}, "train.launcher is 'torchrun;ls': String should"),
+    ({"predict_test": {"count": "some"}}, "predict_test.count is 'some': Input should be a valid"),
+    ({"data": {"name": "../etc"}}, "data.name is '../etc': String should match pattern"),
+    ({"data": {"name": True}}, "data.name is True: Input should be a valid string"),
+]
+BAD_COMBINATIONS = [
+    ({"model": {"kernel_size": 4}}, "model: kernel_size is 4 but should be odd"),
+    ({"model": {"conv_layers": 1, "dropout": 0.1}}, "model: one convolution has no hidden layer"),
+    ({"model": {"conv_layers": 1, "batch_norm": "hidden"}}, "model: one convolution has no hidden"),
+    ({"model": UNET | {"batch_norm": "all"}}, "model: batch_norm all is for network plain"),
+    ({"model": {"track_running_stats": False}}, "model: track_running_stats false needs"),
+    ({"model": {"depth": 1}}, "model: depth, patch_size and output_stride need network unet"),
+    ({"model": {"coord_channels": True}}, "model: coord_channels needs network unet"),
+    ({"model": UNET | {"output_stride": 4}}, "model: output_stride is 4 but should be 1 or 2"),
+    ({"model": UNET | {"color_space": "rgb", "output_stride": 2}}, "model: output_stride above 1"),
+    ({"model": BINS | {"chroma_bins": 1}}, "model: chroma_bins is 1 but should be 0, or 2"),
+    ({"model": BINS | {"tanh": True}}, "model: chroma_bins need color_space ycbcr and tanh false"),
+    ({"model": {"chroma_range": 0.5}}, "model: chroma_range below 1.0 needs chroma_bins"),
+    ({"train": {"momentum": 0.9, "optimizer": "adam"}}, "train: momentum is for sgd and rmsprop"),
+    ({"train": {"contrast_weight": 1.0}}, "train: contrast_weight is for loss cross_entropy"),
+    ({"train": {"loss": "cross_entropy"}}, "train.loss is cross_entropy and model.chroma_bins is"),
+    ({"model": BINS}, "train.loss is mse and model.chroma_bins is 33; cross_entropy goes with"),
+    ({"model": {"color_space": "lab"}, "train": {"loss": "huber"}}, "train.loss is huber; model."),
+]
+ALLOWED = [
+    {"model": {"conv_layers": 1, "batch_norm": "all", "track_running_stats": False}},
+    {"model": UNET | {"output_stride": 2, "conv_layers": 1, "dropout": 0.1}},
+    {"model": UNET | {"color_space": "rgb", "coord_channels": True, "batch_norm": "hidden"}},
+    {"model": UNET | {"depth": 2, "patch_size": 3, "output_stride": 6}},
+    {"model": BINS | {"chroma_bins": 2}, "train": {"loss": "cross_entropy", "contrast_weight": 1}},
+    {"model": {"color_space": "lab"}, "train": {"loss": "l1"}},
+    {"train": {"momentum": 0.9, "optimizer": "rmsprop", "launcher": "torchrun --standalone"}},
+    {"predict_test": {"count": "all"}},
+]
 
 
-def read(folder: Path, text: str) -> Example:
-    file = folder / "params.yaml"
-    file.write_text(text, encoding="utf-8")
-    return read_section(file, "model", Example)
+@pytest.mark.parametrize(("changes", "message"), BAD_VALUES + BAD_COMBINATIONS)
+def test_a_bad_value_is_one_line_that_names_section_key_and_value(tmp_path, changes, message):
+    with pytest.raises(InputError) as raised:
+        load(tmp_path, changes)
+    assert str(raised.value).startswith(f"{tmp_path}/params.yaml: {message}")
+    assert str(raised.value).isprintable()
 
 
-def test_reads_a_section(tmp_path):
-    section = read(tmp_path, GOOD)
-    assert (section.kernels, section.learning_rate, section.tanh) == (8, 0.1, False)
+@pytest.mark.parametrize("changes", ALLOWED)
+def test_what_the_rules_allow_is_kept(tmp_path, changes):
+    params = load(tmp_path, changes)
+    for section, values in changes.items():
+        assert getattr(params, section).model_dump().items() >= values.items()
 
 
-def test_reads_the_exponent_that_dvc_writes_without_a_decimal_point(tmp_path):
-    assert read(tmp_path, GOOD.replace("0.1", "1e-05")).learning_rate == 0.00001
-
-
-def test_an_integer_is_accepted_as_a_float_but_not_vice_versa(tmp_path):
-    assert read(tmp_path, GOOD.replace("0.1", "1")).learning_rate == 1.0
-    with pytest.raises(InputError, match=r"model\.kernels is 8\.0 but should be a valid integer"):
-        read(tmp_path, GOOD.replace("8", "8.0"))
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("kernels", "kernals", r"kernals is not a known key \(did you mean kernels\?\)"),
-        ("kernels", "kernals", r"kernels is missing \(did you mean kernals\?\)"),
-        ("tanh", "zzz", r"zzz is not a known key \(known: kernels, learning_rate, tanh\)"),
-        ("  tanh: false\n", "", "tanh is missing$"),
-        ("8", "abc", "kernels is 'abc' but should be a valid integer"),
-        ("8", "'8'", "kernels is '8' but should be a valid integer"),
-        ("8", "true", "kernels is True but should be a valid integer"),
-        ("8", "null", "kernels is None but should be a valid integer"),
-        ("8", "0", "kernels is 0 but should be greater than or equal to 1"),
-        ("8", "65", "kernels is 65 but should be less than or equal to 64"),
-        ("8", "[8]", r"kernels is \[8\] but should be a valid integer"),
-        ("0.1", "-1", "learning_rate is -1 but should be greater than 0"),
-        ("0.1", "0", "learning_rate is 0 but should be greater than 0"),
-        ("0.1", ".nan", "learning_rate is nan but should be a finite number"),
-        ("0.1", ".inf", "learning_rate is inf but should be a finite number"),
-        ("0.1", "true", "learning_rate is True but should be a valid number"),
-        ("false", "0", "tanh is 0 but should be a valid boolean"),
-        ("false", "no", "tanh is 'no' but should be a valid boolean"),
-        ("model:", "modle:", r"section model is missing \(did you mean modle\?\)"),
-        ("other: {}", "other: {}\nother: {}", "line 6: found duplicate key"),
-        ("  tanh", "\ttanh", "line 4: found character '\\\\t'"),
-    ],
-)
-def test_an_invalid_key_is_an_error_of_one_line_that_names_it(tmp_path, old, new, message):
-    with pytest.raises(InputError, match=message) as raised:
-        read(tmp_path, GOOD.replace(old, new))
-    assert "\n" not in str(raised.value)
-    assert str(raised.value).startswith(str(tmp_path / "params.yaml"))
+@pytest.mark.parametrize(("name", "text"), [(2024, "2024"), (1.5, "1.5"), ("faces", "faces")])
+def test_the_name_of_a_data_set_is_text(tmp_path, name, text):
+    assert load(tmp_path, {"data": {"name": name}}).data.name == text
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "should consist of sections such as 'model:'"),
-        ("- a\n- b\n", "should consist of sections such as 'model:'"),
-        ("3\n", "should consist of sections such as 'model:'"),
-        ("model: 3\n", "section model should be a mapping"),
-        ("model:\n", "section model should be a mapping"),
-        ("model: [1]\n", "section model should be a mapping"),
+        ("", "Input should be a valid dictionary"),
+        ("data:\n", "data is None: Input should be a valid dictionary"),
+        ("datum: {}\n", "data: Field required"),
     ],
 )
-def test_anything_but_a_mapping_is_refused(tmp_path, text, message):
+def test_a_file_without_the_sections_is_refused(tmp_path, text, message):
+    (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
-        read(tmp_path, text)
+        load_params(tmp_path / "params.yaml")
 
 
-def test_all_errors_are_reported_at_once(tmp_path):
-    with pytest.raises(InputError) as raised:
-        read(tmp_path, "model: {kernels: 0, learning_rate: x, tanh: 1}\n")
-    assert all(key in str(raised.value) for key in ("kernels", "learning_rate", "tanh"))
+def test_every_key_is_required():
+    for section, values in small_params().items():
+        for key in values:
+            params = small_params()
+            del params[section][key]
+            with pytest.raises(InputError, match=rf"^params: {section}\.{key}: Field required$"):
+                validated(params, Params, "params")
 
 
-def test_a_missing_file_and_another_encoding_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        read_section(tmp_path / "params.yaml", "model", Example)
-    (tmp_path / "params.yaml").write_bytes(b"model: \xff\n")
-    with pytest.raises(InputError, match="UTF-8"):
-        read_section(tmp_path / "params.yaml", "model", Example)
+def test_all_bad_values_are_reported_at_once():
+    wrong = small_params()["train"] | {"seed": -1, "epochs": 0}
+    with pytest.raises(InputError, match=r"^train: seed is -1: .*; epochs is 0: "):
+        validated(wrong, TrainParams, "train")
 
 
-@given(rate=st.floats(min_value=0, exclude_min=True, allow_infinity=False))
-def test_every_positive_float_round_trips_through_the_writer_of_dvc(tmp_path_factory, rate):
-    file = tmp_path_factory.mktemp("params") / "params.yaml"
-    dump_yaml(str(file), {"model": {"kernels": 1, "learning_rate": rate, "tanh": True}})
-    assert math.isclose(read_section(file, "model", Example).learning_rate, rate, rel_tol=1e-15)
+@given(patch_size=st.integers(1, 16), depth=st.integers(0, 8), halvings=st.integers(0, 8))
+def test_up_blocks_double_the_resolution_up_to_the_output_stride(patch_size, depth, halvings):
+    stride = patch_size * 2 ** min(halvings, depth)
+    keys = UNET | {"patch_size": patch_size, "depth": depth, "output_stride": stride}
+    model = ModelParams(**small_params()["model"] | keys)
+    assert stride * 2**model.up_blocks == patch_size * 2**depth

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from colorizer.device import available_device, processor_name
 from experiments.recheck import differences
 from experiments.rows import CURVES, HISTORIES, MEASURED, RUNS_FILE, add_rows, read_table
 from tests.conftest import REPOSITORY
@@ -76,7 +77,6 @@ same: {seeds: [5], runs: {two: {model.kernels: 2}}}
 three: {seeds: [5], grid: {model.kernels: [2, 13, 4]}}
 others: {seeds: [5], grid: {model.kernels: [1, 2, 3]}}
 """
-DEVICE = "def available_device(): ...\ndef processor_name(device): return 'a processor'\n"
 
 
 def git(folder: Path, *words: str) -> str:
@@ -106,7 +106,6 @@ def template(tmp_path_factory) -> Path:
         "experiments/models.yaml": "a: {model.kernels: 16}\n",
         "experiments/questions.csv": "question,change,network,reference\n",
         "experiments/published.csv": "network,title,epochs,train_mse,val_mse,margin_error\n",
-        "colorizer/device.py": DEVICE,
         ".gitignore": "/results*\n__pycache__/\n/model\n",
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -212,7 +211,7 @@ def test_a_sweep_goes_on_after_a_kill_lists_what_fails_twice_and_can_be_rechecke
     assert {*rows["name"]} == {"tiny-three-kernels_2-5", "tiny-three-kernels_4-5"}
     rows = rows.sort_values("name", ignore_index=True)
     assert {*rows["commit"]} == {commit}
-    assert {*rows["machine"]} == {"a processor"}
+    assert {*rows["machine"]} == {processor_name(available_device())}
     assert rows["params"][0] == (
         "data.name=tiny evaluate.threads=1 model.kernels=2 train.threads=1"
     )

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from colorizer.models.colorizer import Colorizer
-from colorizer.models.config import ModelParams
 from colorizer.models.model_file import TrainedModel, save_model
+from colorizer.params import ModelParams
 from scripts import export_onnx
 from tests.conftest import UNET_WITH_BINS, small_params
 

@@ -5,108 +5,62 @@ import pytest
 import torch
 from PIL import Image
 
-from colorizer.data.splits import open_split
-from colorizer.errors import InputError
-from colorizer.inference.prediction import predict, to_uint8
-from colorizer.models.model_file import load_network
-from tests.conftest import RAW, draw_photos
-from tests.stages.conftest import COLORED_TEST, MODEL, NAMES, PREPARED, TEST
+from colorizer.models.model_file import load_model
+from colorizer.params import PredictTestParams
+from stages.predict_test import choose_photos
+from tests.conftest import RAW, draw_photos, small_params
+
+OUTPUTS = Path("data/predictions/estimations_test.npy"), Path("data/predictions/test_images.txt")
 
 
-@pytest.fixture
-def colored(run):
-    def train_and_predict() -> tuple[np.ndarray, list[str]]:
-        run("train")
-        run("predict_test")
-        return np.load(COLORED_TEST), Path(NAMES).read_text().splitlines()
-
-    return train_and_predict
+def outputs() -> tuple[np.ndarray, list[str]]:
+    return np.load(OUTPUTS[0]), OUTPUTS[1].read_text().splitlines()
 
 
-def test_images_and_names_have_the_same_order(colored):
-    images, names = colored()
-    assert (images.dtype, images.shape) == (np.uint8, (3, 16, 16, 3))
-    test = open_split(Path(TEST))
-    assert names == sorted(set(names))
-    (prediction,) = predict(
-        load_network(Path(MODEL)), [torch.from_numpy(test.gray)], flip_tta=False
-    )
-    expected = dict(zip(test.names, to_uint8(prediction), strict=True))
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("flip_tta", [False, True])
+def test_each_name_has_its_colorized_photograph(run_stage, params, flip_tta):
+    params["predict_test"]["flip_tta"] = flip_tta
+    run_stage("predict_test")
+    images, names = outputs()
+    assert (images.dtype, len(names)) == (np.uint8, 3)
+    network = load_model(Path("models/colorizer.safetensors")).network.eval()
     for image, name in zip(images, names, strict=True):
-        np.testing.assert_array_equal(image, expected[name])
+        with Image.open(name) as photo:
+            gray = torch.from_numpy(np.array(photo.convert("L")))
+        prediction = network.predict(gray[None], flip_tta)[0].numpy()
+        np.testing.assert_array_equal(image, np.rint(prediction).clip(0, 255))
 
 
-def accuracy_of_the_scorer(estimations: Path, names: Path) -> float:
-    """The course's scorer: integers, fewer than 12 levels off, averaged over the images."""
-    images, paths = np.load(estimations), names.read_text().splitlines()
-    shares = []
-    for image, path in zip(images, paths, strict=True):
-        with Image.open(path) as original:  # from the folder in which the scorer is run
-            truth = np.array(original.convert("RGB"))
-        difference = np.abs(image.astype(np.int64) - truth.astype(np.int64))
-        shares.append((difference < 12).mean())
-    return float(np.mean(shares))
-
-
-def test_the_scorer_of_the_course_finds_the_photographs(run, run_stage, params):
+def test_the_scorer_of_the_course_finds_the_photographs(built, run_stage, params):
+    """It opens the named files in the folder it is run in, and counts fewer than 12 levels off."""
     params["predict_test"]["count"] = "all"
     colors = draw_photos(4, seed=2)  # the raw data set has gray ones
     for number, rgb in enumerate(colors):
-        Image.fromarray(rgb).save(f"{RAW}/test/images/{number}.png")
-    run_stage("prepare", RAW, *PREPARED)
-    for stage in ("train", "predict_test"):
-        run(stage)
-    names = Path(NAMES).read_text().splitlines()
+        Image.fromarray(rgb).save(built / RAW / f"test/images/{number}.png")
+    for stage in ("prepare", "predict_test"):
+        run_stage(stage)
+    images, names = outputs()
     assert names == [f"{RAW}/test/images/{number}.png" for number in range(4)]
-    difference = np.abs(np.load(COLORED_TEST).astype(int) - colors)
-    expected = (difference < 12).mean()
-    assert 0.05 < expected < 1
-    assert accuracy_of_the_scorer(Path(COLORED_TEST), Path(NAMES)) == pytest.approx(expected)
+    shares = []
+    for image, name in zip(images, names, strict=True):
+        with Image.open(name) as original:
+            shares.append((np.abs(image.astype(int) - np.array(original)) < 12).mean())
+    assert 0.05 < np.mean(shares) < 1
+    assert np.mean(shares) == pytest.approx((np.abs(images.astype(int) - colors) < 12).mean())
 
 
-def test_flip_tta_is_that_of_the_prediction(colored, params):
-    params["predict_test"] |= {"count": "all", "flip_tta": True}
-    images, _ = colored()
-    gray = torch.from_numpy(open_split(Path(TEST)).gray)
-    (prediction,) = predict(load_network(Path(MODEL)), [gray], flip_tta=True)
-    np.testing.assert_array_equal(images, to_uint8(prediction))
+def choose(total: int, **changes: object) -> list[int]:
+    params = PredictTestParams(**small_params()["predict_test"] | changes)
+    return choose_photos(total, params).tolist()
 
 
-def test_count_all_colorizes_all_photographs(colored, params):
-    params["predict_test"]["count"] = "all"
-    images, names = colored()
-    assert names == open_split(Path(TEST)).names
-    assert len(images) == 4
+@pytest.mark.parametrize(("count", "expected"), [("all", 9), (9, 9), (10, 9), (8, 8), (1, 1)])
+def test_count_photographs_are_chosen_in_their_order(count, expected):
+    chosen = choose(9, count=count)
+    assert chosen == sorted({*chosen} & {*range(9)})
+    assert len(chosen) == expected
 
 
-def test_the_seed_chooses_the_photographs(run, params):
-    run("train")
-    chosen = set()
-    for seed in (0, 0, 1, 2, 3, 4, 5, 6):
-        params["predict_test"] |= {"seed": seed, "count": 2}
-        run("predict_test")
-        chosen.add(Path(NAMES).read_text())
-        if seed == 0:
-            assert len(chosen) == 1
-    assert len(chosen) > 1
-
-
-def test_when_there_are_fewer_than_count_all_are_colorized(colored, params, capsys):
-    params["predict_test"]["count"] = 5
-    images, names = colored()
-    assert names == open_split(Path(TEST)).names
-    assert len(images) == 4
-    assert "predict_test.count is 5, but there are only 4\n" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("count", [0, -1, "some", 2.0, True])
-def test_other_counts_are_refused(run, params, count):
-    params["predict_test"]["count"] = count
-    with pytest.raises(InputError, match=r"params\.yaml: predict_test\.count is"):
-        run("predict_test")
-
-
-def test_a_diverged_network_gives_black_images(colored, params):
-    params["train"] |= {"learning_rate": 1e6, "epochs": 9}
-    images, _ = colored()
-    assert not images.any()
+def test_the_seed_chooses_the_photographs():
+    assert choose(1000, seed=1) == choose(1000, seed=1) != choose(1000, seed=2)

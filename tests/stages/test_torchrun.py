@@ -1,127 +1,60 @@
-"""Training in several processes gives the results of one process."""
+"""Training by torchrun, here in two processes on one machine without GPUs."""
 
-import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
-from colorizer.files import write_yaml
-from colorizer.models.model_file import load_network
-from tests.conftest import REPOSITORY, UNET_WITH_BINS
-from tests.stages.conftest import HISTORY, METRICS, MODEL, PATHS, metrics, series
-from tests.stages.forks import Server, Stage
+from colorizer import distributed
+from colorizer.data.splits import PREPARED
+from colorizer.errors import InputError
+from colorizer.models.colorizer import Colorizer
+from colorizer.models.model_file import MODEL_FILE, load_model
+from colorizer.params import ModelParams
+from tests.conftest import REPOSITORY, UNET_WITH_BINS, draw_photos
 
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run")
-ON_CPUS = {"CUDA_VISIBLE_DEVICES": ""}  # two processes on GPUs would need two
-ENVIRONMENT = {
-    **ON_CPUS,
-    "PYTHONPATH": str(REPOSITORY),
-    "PATH": "",
-    "PYTHONDONTWRITEBYTECODE": "1",
-}
+HISTORY = Path("plots/history.csv")
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+BINS = UNET_WITH_BINS | {"batch_norm": "none"}
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+def take_outcome() -> dict[str, torch.Tensor]:
+    """History and weights; their files are removed."""
+    history = torch.from_numpy(pd.read_csv(HISTORY).to_numpy())
+    weights = load_model(MODEL_FILE).network.state_dict()
+    HISTORY.unlink()
+    MODEL_FILE.unlink()
+    return {"history": history, **weights}
 
 
-def train(server: Server, processes: int) -> str:
-    """Train in forks with the environment that torchrun sets; what they print."""
-    common = {
-        **ON_CPUS,
-        "TORCHELASTIC_RUN_ID": "test",
-        "WORLD_SIZE": str(processes),
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port()),
-    }
-    ranks = [
-        {**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else ON_CPUS
-        for rank in range(processes)
-    ]
-    stages = [Stage(server, "train", *PATHS["train"], **environment) for environment in ranks]
-    printed = [stage.communicate() for stage in stages]
-    assert [stage.returncode for stage in stages] == [0] * processes, printed
-    return "".join(output for output, _ in printed)
-
-
-# 12 photographs: batches of 5, 5 and 2 leave ranks with different shares, batches of 11 and 1 leave
-# one rank with nothing.
-@pytest.mark.parametrize("batch_size", [5, 11])
+# Batches of 5, 5 and 2 of 12 photographs leave the processes with different shares, batches of 11
+# and 1 leave one with nothing.
+@pytest.mark.slow  # 10 seconds each: three processes import PyTorch
 @pytest.mark.parametrize(
-    ("model", "loss"),
-    [
-        ({}, "mse"),
-        ({"batch_norm": "hidden"}, "mse"),
-        ({"batch_norm": "all", "track_running_stats": False}, "mse"),
-        ({"color_space": "lab"}, "mse"),
-        (UNET_WITH_BINS, "cross_entropy"),
-    ],
-    ids=["plain", "batch norm", "statistics of the batch", "lab", "unet with bins"],
+    ("model", "loss", "batch_size"), [({}, "mse", 5), (BINS, "cross_entropy", 11)]
 )
-@pytest.mark.usefixtures("built")
-def test_two_processes_train_as_one(server, params, model, loss, batch_size):
+def test_two_processes_train_as_one(
+    run_stage, make_split, params, monkeypatch, model, loss, batch_size
+):
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # two processes on GPUs would need two
+    make_split(draw_photos(12, seed=0), PREPARED / "train")
+    make_split(draw_photos(5, seed=1), PREPARED / "val")  # batches of 4 and 1
     params["model"] |= model
-    params["train"] |= {"batch_size": batch_size, "epochs": 8, "patience": 2, "loss": loss}
-    write_yaml(Path("params.yaml"), params)
-    outcomes = []
-    for processes in (1, 2):
-        output = train(server, processes)
-        assert output.count("best epoch") == 1, "one process reports"
-        outcomes.append((metrics(METRICS), series(HISTORY), load_network(Path(MODEL)).state_dict()))
-    (one, one_history, one_weights), (two, two_history, two_weights) = outcomes
-    assert (one["epochs"], one["best_epoch"]) == (two["epochs"], two["best_epoch"])
-    assert two == pytest.approx(one, abs=1e-4)
-    for actual, expected in zip(two_history, one_history, strict=True):
-        assert actual == pytest.approx(expected, abs=1e-4)
-    for name, weight in two_weights.items():
-        torch.testing.assert_close(weight, one_weights[name], rtol=1e-3, atol=1e-4)
+    params["train"] |= {"loss": loss, "batch_size": batch_size, "horizontal_flip": True}
+    run_stage("train")
+    one = take_outcome()
+    command = [sys.executable, "-m", *TORCHRUN, "-m", "stages.train"]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+    assert printed.count("best epoch") == 1, "one process reports"
+    torch.testing.assert_close(take_outcome(), one, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.usefixtures("built")
-def test_two_processes_give_the_same_bytes_each_time(server, params):
-    """Once started by torchrun, once as forks."""
-    write_yaml(Path("params.yaml"), params)
-    options = ("--standalone", "--nproc-per-node", "2")
-    command = [*TORCHRUN, *options, "-m", "stages.train", *PATHS["train"]]
-    subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
-    contents = [[Path(path).read_bytes() for path in (MODEL, METRICS, HISTORY)]]
-    train(server, 2)
-    contents.append([Path(path).read_bytes() for path in (MODEL, METRICS, HISTORY)])
-    assert contents[0] == contents[1]
-
-
-@pytest.mark.usefixtures("built")
-def test_two_machines_train_as_one(server, params, tmp_path):
-    """Two agents of torchrun, each in a folder of its own; the second writes nothing."""
-    write_yaml(Path("params.yaml"), params)
-    train(server, 1)
-    one = (metrics(METRICS), series(HISTORY))
-    other = tmp_path / "other"
-    shutil.copytree(Path("data"), other / "data")
-    shutil.copy("params.yaml", other)
-    before = sorted(other.rglob("*"))
-    address = ("--master-addr", "127.0.0.1", "--master-port", str(free_port()))
-    machines = [
-        subprocess.Popen(
-            [
-                *TORCHRUN,
-                *("--nnodes", "2", "--node-rank", str(number), "--nproc-per-node", "1"),
-                *address,
-                *("-m", "stages.train", *PATHS["train"]),
-            ],
-            cwd=folder,
-            env=ENVIRONMENT,
-        )
-        for number, folder in enumerate([Path.cwd(), other])
-    ]
-    assert [machine.wait(120) for machine in machines] == [0, 0]
-    assert metrics(METRICS) == pytest.approx(one[0], abs=1e-4)
-    for actual, expected in zip(series(HISTORY), one[1], strict=True):
-        assert actual == pytest.approx(expected, abs=1e-4)
-    assert sorted(other.rglob("*")) == before
+def test_batch_norm_of_several_processes_on_cpus_is_refused(params, monkeypatch):
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    model = ModelParams(**params["model"] | {"batch_norm": "hidden"})
+    with pytest.raises(InputError, match=r"^params\.yaml: model\.batch_norm with several"):
+        distributed.wrap_ddp(Colorizer(model, 12))

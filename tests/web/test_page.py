@@ -16,8 +16,8 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from colorizer.models.colorizer import Colorizer
-from colorizer.models.config import ModelParams
 from colorizer.models.model_file import TrainedModel, save_model
+from colorizer.params import ModelParams
 from tests.conftest import REPOSITORY, Run, draw_photos, small_params
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")

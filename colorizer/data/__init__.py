@@ -1,0 +1,1 @@
+"""Photographs, decoded, cut, prepared and opened as arrays."""

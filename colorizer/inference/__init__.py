@@ -1,0 +1,1 @@
+"""Trained networks on splits and on photographs of any size."""

@@ -1,0 +1,1 @@
+"""Networks, their color spaces and model files."""

@@ -1,0 +1,1 @@
+"""Losses, optimizers, augmentation and the training loop."""

@@ -1,0 +1,1 @@
+"""Sweeps of runs, their rows, and what reports show of them."""

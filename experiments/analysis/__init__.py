@@ -1,0 +1,1 @@
+"""Questions that rows of runs do not answer, a script each."""

@@ -1,0 +1,3 @@
+"""The stages of dvc.yaml, a script each."""
+
+import colorizer  # noqa: F401 before PyTorch, which reads a setting of threads when it is loaded

@@ -1,0 +1,1 @@
+"""A page that colorizes photographs with trained networks, for this machine."""
