@@ -39,7 +39,7 @@ from colorizer.training.trainer import Epoch, Trainer
 NETWORKS = ((1, 8, 0), (2, 2, 0), (2, 8, 0), (2, 16, 0), (4, 4, 0), (4, 8, 0), (2, 8, 1))
 REPORT_BEST = (2, 16, 0)
 LAYERS = ("SameConv2d", "BatchNorm2d")
-SPIN_COUNTS = ("0", "1000", "10000", "300000")  # not at all; ours is in colorizer/__init__.py
+SPIN_COUNTS = ("0", "1000", "10000", "300000")  # from OMP_WAIT_POLICY=PASSIVE to OpenMP's default
 
 Sections = Mapping[str, Mapping[str, Any]]
 _loop: Iterator[object]  # of this process
@@ -69,13 +69,13 @@ def time_in_turn(loops: Mapping[str, tuple[Any, ...]]) -> pd.DataFrame:
     Each loop has a process, since PyTorch's settings are those of a process; one that is called a
     number waits by spinning so often. The first epochs, which fill caches, are not counted.
     """
-    spin_count = os.environ["GOMP_SPINCOUNT"]
     with ExitStack() as stack:
         pools = {}
         for name, loop in loops.items():
-            os.environ["GOMP_SPINCOUNT"] = name if name.isdigit() else spin_count
+            if name.isdigit():
+                os.environ["GOMP_SPINCOUNT"] = name
             pools[name] = stack.enter_context(get_context("spawn").Pool(1, _start, loop))
-        os.environ["GOMP_SPINCOUNT"] = spin_count
+        os.environ.pop("GOMP_SPINCOUNT", None)
         rows = [
             {name: pool.apply(_time_epoch) for name, pool in pools.items()}
             for _ in range(1 + TIMES)
