@@ -1,7 +1,8 @@
 """Hold photographs out that no decision was based on.
 
-Links a data set whose test split is every fifth training photograph of another. The stages train
-and evaluate, called with its prepared splits, measure networks on them.
+Links a data set whose test split is every fifth training photograph of another. After training on
+it, put data/prepared/test in the place of data/prepared/val: `python -m stages.evaluate` then
+measures the network on these photographs.
 """
 
 import argparse
