@@ -2,7 +2,6 @@
 
 import numpy as np
 from PIL import Image
-from skimage.color import rgb2lab
 
 
 def luma(rgb: np.ndarray) -> np.ndarray:
@@ -20,5 +19,7 @@ def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
     rgb uint8 (..., 3) to lab float32 (..., 3): L* in 0..100, a* and b* in about -108..98. Computed
     in double precision, so that processors whose cube roots differ in the last bit agree.
     """
+    from skimage.color import rgb2lab  # takes 0.5 s, which only processes that decode need
+
     lab: np.ndarray = rgb2lab(rgb).astype(np.float32)
     return lab
