@@ -1,8 +1,12 @@
 """The report's figures: curves over epochs and margins, and rows of images. Needs no torch."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+os.environ["MPLBACKEND"] = "agg"  # no window: a notebook sets a backend that may be missing here
+
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -11,6 +15,8 @@ from matplotlib.ticker import MaxNLocator
 
 from colorizer.data.splits import Split
 from colorizer.files import atomic_write
+
+mpl.rcdefaults()  # figures should not depend on the user's settings
 
 CURVE_INCHES = (7.0, 4.2)
 IMAGE_INCHES = 1.5

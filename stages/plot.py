@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 
@@ -30,7 +29,6 @@ def main() -> None:
     best_epoch = json.loads(Path("metrics/train.json").read_text(encoding="utf-8"))["best_epoch"]
     history, margin_curve = map(pd.read_csv, ("plots/history.csv", "plots/margin_curve.csv"))
 
-    matplotlib.rcdefaults()  # figures should not depend on the user's settings
     random = np.random.default_rng(params.plot.seed)
     shown = random.permutation(len(validation))[: 2 * pictures]
     shown_test = random.permutation(len(names))[:pictures]

@@ -1,12 +1,9 @@
 """Files that are not what they seem, made byte by byte."""
 
 import io
-import os
 import pickle
 import struct
 import zlib
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -81,13 +78,4 @@ PICTURES: dict[str, bytes] = {
     "bomb.png": png(20_000, 20_000, 8, 0, np.zeros((1, 20_000), np.uint8)),
     "no width.png": png(0, 16, 8, 0, np.zeros((16, 0), np.uint8)),
     "no height.png": png(16, 0, 8, 0, np.zeros((0, 16), np.uint8)),
-}
-
-# Ways to make a photograph unreadable without a file of its own.
-LINKS: dict[str, Callable[[Path], None]] = {
-    "dangling.jpg": lambda path: path.symlink_to("nowhere.jpg"),
-    "itself.jpg": lambda path: path.symlink_to(path.name),
-    "two\nlines.jpg": lambda path: path.write_bytes(encoded("JPEG")),
-    os.fsdecode(b"latin-\xe9.jpg"): lambda path: path.write_bytes(encoded("JPEG")),
-    "page\f.jpg": lambda path: path.write_bytes(encoded("JPEG")),
 }

@@ -1,11 +1,13 @@
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
 
 from colorizer.data.splits import open_split
-from tests.conftest import RAW, contents
+from tests.conftest import RAW, REPOSITORY, contents
 
 FIGURES, PREDICTIONS = Path("plots/images"), Path("data/predictions")
 CURVES = {f"{name}.png" for name in ("training_mse", "validation_mse", "both_mse", "margin_error")}
@@ -14,11 +16,13 @@ NAMES = CURVES | IMAGES | {"margin_curve.png"}
 
 
 @pytest.mark.usefixtures("built")
-def test_the_same_bytes_each_time_whatever_the_settings_of_the_user(run_stage):
+def test_the_same_bytes_each_time_whatever_the_settings_of_the_user():
     first = contents(FIGURES)
     assert {*first} == NAMES
-    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
-        run_stage("plot")
+    Path("matplotlibrc").write_text("font.size: 30\naxes.facecolor: red\n")
+    backend = "module://matplotlib_inline.backend_inline"  # as in Jupyter, and missing here
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "MPLBACKEND": backend}
+    subprocess.run([sys.executable, "-m", "stages.plot"], env=environment, check=True)
     assert contents(FIGURES) == first
 
 

@@ -18,7 +18,7 @@ from colorizer.data import photos
 from colorizer.data.photos import count_kinds, decode_photo, find_photos, over_white, tone
 from colorizer.data.photos import read_photo as read_limited
 from colorizer.errors import InputError
-from tests.broken import png
+from tests.broken import PICTURES, png
 from tests.icc import gray_profile, rgb_profile, srgb_levels
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -435,6 +435,12 @@ def test_more_megapixels_than_the_limit_are_refused(tmp_path, suffix):
     with pytest.raises(InputError, match=r"1001000 pixels\) exceeds limit of 1000000.*remove it$"):
         read_limited(path, "L", 1)
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_what_is_damaged_or_no_photograph_is_refused_in_one_line(tmp_path, name):
+    (tmp_path / name).write_bytes(PICTURES[name])
+    refusal(tmp_path / name)
 
 
 def test_postscript_is_not_executed(tmp_path, monkeypatch):
