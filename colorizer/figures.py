@@ -142,10 +142,11 @@ def error_figure(
         column[0].imshow(prediction)
         column[1].imshow(target)
         image = column[2].imshow(distance, cmap=colors, vmin=margin, vmax=largest)
+    figure.set_figwidth(figure.get_figwidth() + 0.3)  # for the color bar's label
     figure.colorbar(
         image,
-        ax=cells.ravel().tolist(),
-        label="levels that the worst channel is off",
+        ax=cells,
+        label="levels off, worst channel",
         extend="both",
         ticks=np.linspace(margin, largest, 6),
     )
