@@ -127,9 +127,7 @@ def compare_layers(prepared: Path) -> pd.DataFrame:
         loops: dict[str, tuple[Any, ...]] = {"ours": (ours, prepared, sections)}
         loops |= {layer: (ours, prepared, sections, layer) for layer in LAYERS[: 1 + network[2]]}
         times = time_in_turn(loops)
-        ratios = {
-            layer: with_range(times[layer] / times["ours"], 2) for layer in times if layer in LAYERS
-        }
+        ratios = {layer: with_range(times[layer] / times["ours"], 2) for layer in times.columns[1:]}
         table.loc[name] = {"ours": with_range(times["ours"], 2)} | ratios
     return table.fillna("")
 

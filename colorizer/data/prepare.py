@@ -56,14 +56,19 @@ def prepare(raw: Path, folders: Sequence[Path], params: PrepareParams) -> list[S
     """
     listings = [find_photos(raw / split) for split in SPLITS]  # all, before decoding, which is long
     summaries = []
-    for split, (photos, others), folder in zip(SPLITS, listings, folders, strict=True):
-        if split == "train":
-            photos = evenly_spaced(photos, params.train_fraction)
-        names = [(raw / split / photo).as_posix() for photo in photos]
-        summary = Summary(split, count_kinds(others))
-        rows = decode_rows(names, params.image_size, summary)
-        write_split(folder, rows, len(names), params.image_size)
-        summaries.append(summary)
+    address, root = os.environ.get("DASK_SCHEDULER_ADDRESS"), Path()
+    config = {"n_jobs": min(joblib.cpu_count(), MAX_PROCESSES)}
+    if address:
+        config, root = {"backend": "dask", "scheduler_host": address}, Path.cwd()
+    with joblib.parallel_config(**config):
+        for split, (photos, others), folder in zip(SPLITS, listings, folders, strict=True):
+            if split == "train":
+                photos = evenly_spaced(photos, params.train_fraction)
+            names = [(raw / split / photo).as_posix() for photo in photos]
+            summary = Summary(split, count_kinds(others))
+            rows = decode_rows(root, names, params.image_size, summary)
+            write_split(folder, rows, len(names), params.image_size)
+            summaries.append(summary)
     errors = [error for summary in summaries for error in summary.bad.values()]
     if errors and params.bad_photos == "fail":
         listed = [*errors[:MAX_LISTED], *["..."] * (len(errors) > MAX_LISTED)]
@@ -83,23 +88,18 @@ def evenly_spaced(photos: list[str], fraction: float) -> list[str]:
     return [photos[index * len(photos) // count] for index in range(count)]
 
 
-def decode_rows(names: list[str], size: int, summary: Summary) -> Iterator[Row]:
+def decode_rows(root: Path, names: list[str], size: int, summary: Summary) -> Iterator[Row]:
     """Yield the photographs that can be decoded, in order; complete the summary."""
-    address, root = os.environ.get("DASK_SCHEDULER_ADDRESS"), Path()
-    config = {"n_jobs": min(joblib.cpu_count(), MAX_PROCESSES)}
-    if address:
-        config, root = {"backend": "dask", "scheduler_host": address}, Path.cwd()
-    with joblib.parallel_config(**config):
-        jobs = (joblib.delayed(decode_row)(root, name, size) for name in names)
-        rows = joblib.Parallel(return_as="generator")(jobs)
-        progress = tqdm(rows, desc=summary.split, total=len(names), unit="photo")
-        for name, (row, outcome) in zip(names, progress, strict=True):
-            if row is None:
-                summary.bad[name] = outcome
-            else:
-                summary.tones[outcome] += 1
-                summary.digests.append(hash(row.rgb.tobytes()))
-                yield row
+    jobs = (joblib.delayed(decode_row)(root, name, size) for name in names)
+    rows = joblib.Parallel(return_as="generator")(jobs)
+    progress = tqdm(rows, desc=summary.split, total=len(names), unit="photo")
+    for name, (row, outcome) in zip(names, progress, strict=True):
+        if row is None:
+            summary.bad[name] = outcome
+        else:
+            summary.tones[outcome] += 1
+            summary.digests.append(hash(row.rgb.tobytes()))
+            yield row
 
 
 def decode_row(root: Path, name: str, size: int) -> tuple[Row | None, str]:
