@@ -1,5 +1,7 @@
 """Charts of results: the grid, differences seed by seed, and curves over epochs."""
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -12,9 +14,18 @@ REPORT_SEED = 0  # of the report's runs
 NEAR = 0.02  # a margin error above the best one by this share of it has clearly another color
 LARGE = 0.1  # a difference; on its scale those of some thousandths cannot be seen
 LINEAR = 0.005  # differences below are on a linear scale, where the others are logarithmic
-TICKS = [-0.2, -0.05, -0.02, -0.01, -0.005, 0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5]
+TICKS = [-0.2, -0.05, -0.02, -0.005, 0, 0.005, 0.02, 0.05, 0.2, 0.5]
 
 Charts = dict[str, Figure]  # by the name of their file
+Panel = tuple[str, dict[str, str]]  # the label of the y axis; columns of histories and their labels
+MSE_PANEL: Panel = (
+    "mean squared error, on [-1, 1]",
+    {"train_mse": "training", "val_mse": "validation"},
+)
+ERROR_PANEL: Panel = (
+    "validation margin error, lower is better",
+    {"val_margin_error": "validation"},
+)
 
 mpl.rcdefaults()  # charts do not depend on the user's settings
 
@@ -93,25 +104,24 @@ def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series])
 
 
 def curves_figure(
-    title: str, rows: pd.DataFrame, histories: pd.DataFrame, published: dict[str, float]
+    title: str,
+    rows: pd.DataFrame,
+    histories: pd.DataFrame,
+    published: Mapping[str, float],
+    panels: Sequence[Panel],
 ) -> Figure:
-    """Draw mean squared error and margin error over epochs: thin for each seed, bold for one.
+    """Draw errors over epochs: thin for each seed, bold for the report's seed or the first one.
 
-    The bold run is that of the report's seed, or of the first one. `rows` are those of a network,
-    `histories` have the columns name, epoch, train_mse, val_mse and val_margin_error; `published`
-    has the report's values by such a column, drawn as dashed lines.
+    `rows` are those of a network, `histories` have the columns name, epoch and those of `panels`;
+    `published` has the report's values by such a column, drawn as dashed lines.
     """
-    figure = Figure((11.2, 4.2), layout="constrained")
-    figure.suptitle(f"{title}; seeds {', '.join(map(str, rows['seed']))}", fontsize=10)
-    panels = figure.subplots(1, 2)
-    columns = (
-        {"train_mse": "training", "val_mse": "validation"},
-        {"val_margin_error": "validation"},
-    )
-    labels = ("mean squared error, on [-1, 1]", "validation margin error, lower is better")
-    for panel, of_panel, ylabel in zip(panels, columns, labels, strict=True):
+    figure = Figure((5.6 * len(panels), 4.2), layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    for panel, (ylabel, columns) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
         shown = []
-        for (column, label), color in zip(of_panel.items(), ("C0", "C1"), strict=False):
+        for (column, label), color in zip(columns.items(), ("C0", "C1"), strict=False):
             for number, run in enumerate(rows.itertuples()):  # the report's seed is the first
                 history = histories[histories["name"] == run.name].set_index("epoch")[column]
                 bold = number == 0
@@ -138,4 +148,22 @@ def curves_figure(
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.grid(alpha=0.3)
         panel.legend(fontsize=8)
+    return figure
+
+
+def kernels_figure(rows: pd.DataFrame) -> Figure:
+    """Draw the margin error over the number of active kernels: a panel a network, a dot a seed."""
+    networks = [*rows.groupby("network")]
+    figure = Figure((2.8 * len(networks[:4]), 2.6 * -(-len(networks) // 4)), layout="constrained")
+    panels = figure.subplots(-(-len(networks) // 4), len(networks[:4]), squeeze=False)
+    for panel, (network, runs) in zip(panels.flat, networks, strict=False):
+        panel.plot(runs["active"], runs["margin_error"], "o", ms=4)
+        panel.set_title(str(network).partition("/")[2], fontsize=9)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.grid(alpha=0.3)
+        panel.tick_params(labelsize=8)
+    for panel in panels.flat[len(networks) :]:
+        panel.remove()
+    figure.supxlabel("active hidden kernels", fontsize=9)
+    figure.supylabel("margin error, lower is better", fontsize=9)
     return figure

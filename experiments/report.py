@@ -1,6 +1,7 @@
 """Write the report of a results folder: its networks, the answers to questions.csv, and charts.
 
-What has no rows is left out.
+What has no rows is left out. Tables of the report are also copied into the documents that are
+given, between the lines `<!-- NAME of DATA -->` and `<!-- end -->`.
 """
 
 import argparse
@@ -14,14 +15,25 @@ import pandas as pd
 from colorizer.errors import InputError, one_line_errors
 from colorizer.figures import write_png
 from colorizer.files import atomic_write, enter_project, write_text
-from experiments.charts import REPORT_SEED, Charts, curves_figure, differences_figure, grid_figure
+from experiments.charts import (
+    ERROR_PANEL,
+    MSE_PANEL,
+    REPORT_SEED,
+    Charts,
+    curves_figure,
+    differences_figure,
+    grid_figure,
+    kernels_figure,
+)
 from experiments.rows import CURVES, HISTORIES, read_table
 from experiments.runs import Run, read_runs
 from experiments.statistics import (
     failures,
-    interval,
+    holm,
     mean_and_std,
     paired_differences,
+    paired_test,
+    rank_correlation,
     read_results,
     trained,
 )
@@ -31,6 +43,8 @@ PUBLISHED_FILE, PUBLISHED_DATA = Path("experiments/published.csv"), "faces"
 TOLERANCE = 0.005  # of a margin error, around the published one
 REPORT_FILE, CHARTS, DPI = Path("report.md"), Path("charts"), 100
 EPOCH_TIMES_FILE, OTHER_SPLITS_FILE = Path("epoch_times.csv"), Path("other_splits.csv")
+KERNELS_FILE = Path("hidden_kernels.csv")
+BEST = "report/conv2_kernels16"  # of the report, which shows its training and validation MSE alone
 STEPS = "ablation"  # the sweep of the models of models.yaml
 REFERENCE_EPOCHS = 40  # of the report's best run, the last 5 without a lower error
 # Columns beside the report's: title, its column in published.csv, ours, digits.
@@ -40,6 +54,7 @@ BESIDE_OURS = {
     "val MSE": ("val_mse", "val_mse", 5),
     "margin error": ("margin_error", "margin_error", 4),
 }
+SIGNIFICANT = 0.05
 GRID = ["params", "seed", "learning_rate", "conv_layers", "kernels"]
 MARGINS = [4, 6, 8, 12, 16, 24, 32]
 # Columns of a network: titles and digits.
@@ -49,20 +64,25 @@ SHOWN = {
     "mse": ("MSE", 5),
     "psnr": ("PSNR, dB", 2),
     "ssim": ("SSIM", 4),
+    "accuracy": ("accuracy by the course's scorer", 4),
     "best_epoch": ("chosen epoch", 0),
 }
 HOW_TO_READ = (
     "Mean differences of the margin error, paired by seed: below 0 the change is better. The 95% "
-    "interval is Student's t. The verdict is lower or higher when the interval excludes 0, else "
-    "unclear; a single seed has none. Of 20 changes without an effect, one gets a verdict by "
-    "chance. Student's t assumes normal differences: the charts have a dot for each seed, which "
-    "shows where outcomes are of two kinds instead. Failed runs are counted and left out. The "
-    "report ran each network once, with seed 0."
+    "interval is Student's t; a single seed has none. p is that of the paired t-test, corrected by "
+    "Holm's method for the number of changes of the question. The verdict is lower or higher when "
+    "the interval excludes 0, with `, holds` when the corrected p is below 0.05, too. Student's t "
+    "assumes normal differences: the charts have a dot for each seed, which shows where outcomes "
+    "are of two kinds instead. Failed runs are counted and left out. The report ran each network "
+    "once, with seed 0."
 )
 
 
-def write_report(data: str, results: Path) -> Path:
-    """Write report.md and the folder of its charts; return the path of the report.
+Tables = dict[str, str]  # in Markdown, by the name that documents have for them
+
+
+def write_report(data: str, results: Path) -> tuple[Path, Tables]:
+    """Write report.md and the folder of its charts; return the path of the report and its tables.
 
     Raises InputError when the folder has no rows.
     """
@@ -77,20 +97,35 @@ def write_report(data: str, results: Path) -> Path:
     if data != PUBLISHED_DATA:
         published_errors = published_errors[:0]
     charts: Charts = {}
+    tables: Tables = {}
     parts = [
         *_header(data, rows),
         *_networks(rows, results),
         *_grid(rows, runs, charts),
-        *_published(rows, results, data, published, charts),
-        *_answers(rows, params_of, published_errors, charts),
-        *_other_errors(rows, results),
+        *_published(rows, results, data, published, charts, tables),
+        *_answers(rows, params_of, published_errors, charts, tables),
+        *_hidden_kernels(rows, results, charts, tables),
+        *_other_errors(rows, results, tables),
     ]
     with atomic_write(results / CHARTS) as (partial,):
         partial.mkdir()
         for name, figure in charts.items():
             write_png(partial / f"{name}.png", figure, DPI)
     write_text(results / REPORT_FILE, "\n\n".join(parts) + "\n")
-    return results / REPORT_FILE
+    return results / REPORT_FILE, tables
+
+
+def copy_tables(document: Path, data: str, tables: Tables) -> None:
+    """Replace the tables of a data set in a document. Raises InputError for an unknown name."""
+
+    def table(match: re.Match[str]) -> str:
+        if match[2] not in tables:
+            raise InputError(f"{document}: {data} has no table {match[2]}; has {', '.join(tables)}")
+        return f"{match[1]}\n\n{tables[match[2]]}\n\n{match[3]}"
+
+    marks = rf"(<!-- (.+) of {re.escape(data)} -->)\n.*?(<!-- end -->)"
+    text = document.read_text(encoding="utf-8")
+    write_text(document, re.sub(marks, table, text, flags=re.DOTALL))
 
 
 def _markdown(rows: Sequence[Mapping[str, object]]) -> str:
@@ -151,12 +186,17 @@ def _grid(rows: pd.DataFrame, runs: Sequence[Run], charts: Charts) -> Iterator[s
 
 
 def _published(
-    rows: pd.DataFrame, results: Path, data: str, published: pd.DataFrame, charts: Charts
+    rows: pd.DataFrame,
+    results: Path,
+    data: str,
+    published: pd.DataFrame,
+    charts: Charts,
+    tables: Tables,
 ) -> Iterator[str]:
     """The networks that the report discusses: their curves and, on its data, both figures."""
     files = sorted((results / HISTORIES).glob("*.csv"))
     histories = pd.concat([pd.DataFrame({"name": []}), *map(pd.read_csv, files)])
-    table, links = [], []
+    table, epochs, links = [], [], []
     for network in published.to_dict("records"):
         of_network = rows[rows["params"] == network["params"]]
         good = trained(of_network)
@@ -173,10 +213,18 @@ def _published(
             cells[f"within {TOLERANCE}"] = f"{near} of {len(of_network)}"
             table.append(cells)
         if len(good):
-            name = f"curves_{network['network'].partition('/')[2]}"
+            epochs.append(good.set_index("seed")["best_epoch"].rename(network["title"]))
+            name = network["network"].partition("/")[2]
             dashed = network | {"val_margin_error": network["margin_error"]} if table else {}
-            charts[name] = curves_figure(network["title"], good, histories, dashed)
-            links.append(f"![{network['title']}]({CHARTS}/{name}.png)")
+            figures = {f"curves_{name}": [MSE_PANEL, ERROR_PANEL]}
+            if network["network"] == BEST:
+                label, columns = MSE_PANEL
+                for column, of_split in columns.items():
+                    figures[f"{column}_{name}"] = [(label, {column: of_split})]
+            for figure, panels in figures.items():
+                title = f"{network['title']}; seeds {', '.join(map(str, good['seed']))}"
+                charts[figure] = curves_figure(title, good, histories, dashed, panels)
+            links.append(f"![{network['title']}]({CHARTS}/curves_{name}.png)")
     if links:
         yield "## The report's networks"
     if table:
@@ -184,7 +232,14 @@ def _published(
             "The report's figures, then ours with its seed, 0; the errors of all our seeds, and "
             f"how many of them are within {TOLERANCE} of the published error."
         )
-        yield _markdown(table)
+        yield tables.setdefault("the report's networks", _markdown(table))
+    if links:
+        chosen = pd.DataFrame(epochs).sort_index(axis="columns")
+        if table:
+            chosen.insert(0, "the report", published.set_index("title")["epochs"])
+        yield "The epoch that early stopping chose, for each seed:"
+        text = chosen.map("{:.0f}".format).replace("nan", "").to_markdown(disable_numparse=True)
+        yield tables.setdefault("chosen epochs", text)
     yield from links
 
 
@@ -193,57 +248,119 @@ def _answers(
     params_of: Mapping[str, str],
     published: pd.Series,
     charts: Charts,
+    tables: Tables,
 ) -> Iterator[str]:
-    """A table and a chart for each question; `published` are the report's errors, by params."""
+    """A table and a chart for each question; `published` are the report's errors, by params.
+
+    Changes that a document makes a claim of have it in the column claim of questions.csv; they are
+    in the table `claims`, too.
+    """
     yield "## How settings change the margin error"
     yield HOW_TO_READ
+    claims = []
     for question, changes in pd.read_csv(QUESTIONS_FILE).groupby("question", sort=False):
-        answers, differences = [], {}
+        found = {}
         for change in changes.itertuples():
             params, reference = params_of.get(change.network), params_of.get(change.reference)
-            found = paired_differences(rows, params, reference)
+            differences = paired_differences(rows, params, reference)
             failed = failures(rows[rows["params"] == params])
-            if found.empty and not failed:
-                continue
-            label = f"{change.change} ({failed})" if failed else change.change
-            low, high = interval(found)
-            verdicts = {"lower": high < 0, "higher": low > 0, "unclear": low <= 0 <= high, "": True}
-            differences[label] = found
-            answers.append(
-                {
-                    "change": label,
-                    "difference": found.mean(),
-                    "95% from": low,
-                    "to": high,
-                    "seeds lower": f"{(found < 0).sum()} of {len(found)}",
-                    "the report": published.get(params, np.nan) - published.get(reference, np.nan),
-                    "verdict": next(verdict for verdict, holds in verdicts.items() if holds),
-                }
-            )
-        if answers:
-            table = pd.DataFrame(answers)
-            yield f"### {question}"
-            yield (
-                table.astype(object)
-                .where(table.notna(), None)
-                .to_markdown(index=False, floatfmt="+.4f")
-            )
-        if any(map(len, differences.values())):
+            if len(differences) or failed:
+                label = f"{change.change} ({failed})" if failed else change.change
+                report = published.get(params, np.nan) - published.get(reference, np.nan)
+                found[label] = differences, report, change.claim
+        if not found:
+            continue
+        tests = [paired_test(differences) for differences, *_ in found.values()]
+        answers = []
+        for (label, (differences, report, claim)), (low, high, _), p in zip(
+            found.items(), tests, holm([p for *_, p in tests]), strict=True
+        ):
+            excluded = {"lower": high < 0, "higher": low > 0, "unclear": low <= 0 <= high, "": True}
+            verdict = next(verdict for verdict, holds in excluded.items() if holds)
+            answer = {
+                "change": label,
+                "difference": differences.mean(),
+                "95% from": low,
+                "to": high,
+                "seeds lower": f"{(differences < 0).sum()} of {len(differences)}",
+                "the report": report,
+                "p": p,
+                "verdict": f"{verdict}, holds" if p < SIGNIFICANT else verdict,
+            }
+            answers.append(answer)
+            if isinstance(claim, str):
+                tested = {"claim": claim, "tested": f"{question}: {label}"}
+                claims.append(tested | {key: answer[key] for key in answer if key != "change"})
+        yield f"### {question}"
+        yield tables.setdefault(str(question), _signed(answers))
+        if any(len(differences) for differences, *_ in found.values()):
             name = re.sub(r"\W+", "_", str(question)).lower()
-            charts[name] = differences_figure(table, differences)
+            of_seeds = {label: differences for label, (differences, *_) in found.items()}
+            charts[name] = differences_figure(pd.DataFrame(answers), of_seeds)
             yield f"![{question}: differences, seed by seed]({CHARTS}/{name}.png)"
+    if claims:
+        tables["claims"] = _signed(claims)
 
 
-def _other_errors(rows: pd.DataFrame, results: Path) -> Iterator[str]:
+def _signed(answers: Sequence[Mapping[str, object]]) -> str:
+    """Answers in Markdown, with the signs of their differences."""
+    table = pd.DataFrame(answers)
+    text = table.copy()
+    for name in ("difference", "95% from", "to", "the report"):
+        text[name] = table[name].map("{:+.4f}".format)
+    text["95% from"] = (text["95% from"] + " to " + text["to"]).where(table["to"].notna())
+    text["p"] = table["p"].map("{:.2g}".format)
+    text = text.drop(columns="to").rename(columns={"95% from": "95% interval"})
+    shown: str = (
+        text.replace(["nan", "+nan"], "").fillna("").to_markdown(index=False, disable_numparse=True)
+    )
+    return shown
+
+
+def _hidden_kernels(
+    rows: pd.DataFrame, results: Path, charts: Charts, tables: Tables
+) -> Iterator[str]:
+    """How the number of active kernels goes with the error, in each network of several seeds."""
+    if not (results / KERNELS_FILE).exists():
+        return
+    active = pd.read_csv(results / KERNELS_FILE)[["name", "active"]]
+    counted = trained(rows).merge(active, on="name")
+    # Networks whose seeds differ in both; their ranks can be pooled.
+    counted = counted.groupby("network").filter(
+        lambda runs: len(runs) > 3 and runs.active.nunique() > 1
+    )
+    if counted.empty:
+        return
+    pooled = counted.groupby("network")[["active", "margin_error"]].rank(pct=True)
+    groups = [*counted.groupby("network"), ("all, by ranks within each network", pooled)]
+    table = []
+    for network, runs in groups:
+        rho, low, high = rank_correlation(runs["active"], runs["margin_error"])
+        table.append(
+            {"network": network, "seeds": len(runs), "rank correlation": f"{rho:+.2f}"}
+            | {"95% interval": f"{low:+.2f} to {high:+.2f}"}
+        )
+    charts["hidden_kernels"] = kernels_figure(counted)
+    yield "## Active kernels and the margin error"
+    yield (
+        "Spearman's rank correlation of the number of active kernels (`python -m "
+        "experiments.analysis.hidden_kernels`) and the margin error over seeds, with Fisher's 95% "
+        "interval. Below 0, more active kernels go with a lower error. Runs that learned nothing "
+        "are left out."
+    )
+    yield tables.setdefault("active kernels", _markdown(table))
+    yield f"![Active kernels and margin errors]({CHARTS}/hidden_kernels.png)"
+
+
+def _other_errors(rows: pd.DataFrame, results: Path, tables: Tables) -> Iterator[str]:
     """The models at other margins, and on other photographs than the validation split."""
     curves = read_table(results / CURVES / f"{STEPS}.csv").merge(rows[["name", "point"]], on="name")
     if len(curves):
         curves = curves.astype({"margin": int, "network": float})
         errors = curves[curves["margin"].isin(MARGINS)].groupby(["point", "margin"])["network"]
         yield "## The error at other margins"
-        yield (
-            errors.agg(mean_and_std, 4).unstack().sort_values(12).to_markdown(disable_numparse=True)
-        )
+        table = errors.agg(mean_and_std, 4).unstack().sort_values(12)
+        yield tables.setdefault("other margins", table.to_markdown(disable_numparse=True))
     if (results / OTHER_SPLITS_FILE).exists():
         measured = pd.read_csv(results / OTHER_SPLITS_FILE)
         errors = measured.groupby(["model", "measured_on"])["margin_error"].agg(mean_and_std, 4)
@@ -252,7 +369,8 @@ def _other_errors(rows: pd.DataFrame, results: Path) -> Iterator[str]:
             "The error on the training photographs; and, trained without a fifth of them, on the "
             "validation split and on that fifth (`python -m experiments.analysis.hold_out`)."
         )
-        yield errors.unstack(fill_value="").to_markdown(disable_numparse=True)
+        table = errors.unstack(fill_value="")
+        yield tables.setdefault("other photographs", table.to_markdown(disable_numparse=True))
 
 
 def main() -> None:
@@ -260,9 +378,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", help="value of data.name")
     parser.add_argument("results", type=Path, help="folder of the results")
+    parser.add_argument("documents", type=Path, nargs="*", help="Markdown that has its tables")
     args = parser.parse_args()
     enter_project(args)
-    print(write_report(args.data, args.results))
+    path, tables = write_report(args.data, args.results)
+    for document in args.documents:
+        copy_tables(document, args.data, tables)
+    print(path)
 
 
 if __name__ == "__main__":

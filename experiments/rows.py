@@ -22,7 +22,7 @@ HISTORIES, CURVES = Path("histories"), Path("margin_curves")
 MEASURED = [
     *("epochs", "best_epoch", "diverged", "train_mse", "val_mse"),
     *("margin_error", "mse", "psnr", "ssim", "gain_over_table"),
-    *("table_margin_error", "gray_margin_error", "first_margin_error"),
+    *("table_margin_error", "gray_margin_error", "first_margin_error", "accuracy"),
 ]
 COLUMNS = ["name", "sweep", "point", "seed", "commit", "machine", "params", *MEASURED]
 

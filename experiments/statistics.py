@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from experiments.rows import MEASURED, RUNS_FILE, read_table
 from experiments.runs import Run
@@ -66,12 +67,29 @@ def paired_differences(rows: pd.DataFrame, params: str | None, reference: str | 
     return (errors[of == params] - errors[of == reference]).dropna()
 
 
-def interval(differences: pd.Series) -> tuple[float, float]:
-    """The 95% interval of the mean by Student's t; NaN for fewer than two values.
+def paired_test(differences: pd.Series) -> tuple[float, float, float]:
+    """The 95% interval of the mean by Student's t, and the p-value of the paired t-test.
 
-    It excludes 0 exactly when the paired t-test has a p-value below 5%.
+    NaN for fewer than two values. The interval excludes 0 exactly when p is below 5%.
     """
     if len(differences) < 2:
-        return np.nan, np.nan
-    low, high = stats.ttest_1samp(differences, 0).confidence_interval(CONFIDENCE)
-    return float(low), float(high)
+        return np.nan, np.nan, np.nan
+    test = stats.ttest_1samp(differences, 0)
+    low, high = test.confidence_interval(CONFIDENCE)
+    return float(low), float(high), float(test.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """P-values corrected by Holm's method for their number; NaN stays NaN and does not count."""
+    corrected = np.array(p_values)
+    known = ~np.isnan(corrected)
+    if known.any():
+        corrected[known] = multipletests(corrected[known], method="holm")[1]
+    return corrected
+
+
+def rank_correlation(first: pd.Series, second: pd.Series) -> tuple[float, float, float]:
+    """Spearman's rho of four or more pairs, and its 95% interval by Fisher's transformation."""
+    test = stats.pearsonr(first.rank(), second.rank())
+    low, high = test.confidence_interval(CONFIDENCE)
+    return float(test.statistic), float(low), float(high)

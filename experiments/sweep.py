@@ -59,7 +59,8 @@ def main() -> None:
     minutes = (time.monotonic() - start) / 60
     print(f"{len(runs) - len(failed)} of {len(runs)} runs finished, after {minutes:.0f} min")
     if len(failed) < len(runs):
-        print(write_report(args.data, args.results))
+        report, _ = write_report(args.data, args.results)
+        print(report)
     if failed:
         log = args.results / FAILED_FILE
         write_text(log, "\n\n".join(f"{name}\n{output}" for name, output in failed.items()))

@@ -1,9 +1,11 @@
 """Draw photographs beside what networks predict for them."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from skimage.data import astronaut
 
 from colorizer.data.color import luma
@@ -17,6 +19,12 @@ from colorizer.params import load_params
 
 FACE = slice(20, 200), slice(130, 310)  # rows and columns, cropped about as the course's faces are
 SEED = 483  # of the photographs that are drawn at random
+COUNT = 5  # of the photographs in a figure of rows
+CHOICES = "ranks", "random", "tiles"
+CHOICES_HELP = (
+    "ranks: evenly spaced from the worst to the best (the default); random: the same photographs "
+    "for each figure; tiles: of each photograph of the sample, the tile with the median error"
+)
 
 
 def portrait(figure: Path, models: list[Path]) -> None:
@@ -36,12 +44,11 @@ def portrait(figure: Path, models: list[Path]) -> None:
     write_png(figure, drawn, dpi=200)
 
 
-def rows(figure: Path, split: Path, predictions: list[Path], random: int) -> None:
-    """Draw gray, predictions and target of `random` photographs, the same ones for each figure.
+def rows(figure: Path, split: Path, predictions: list[Path], choice: str) -> None:
+    """Draw gray, predictions and target of five photographs, with their margin errors.
 
-    With 0, of the photographs for which the last predictions are worst, median and best. Prints the
-    margin errors of all photographs and of their channels. They are of 8-bit images, in which a
-    value 11.5 levels off may be rounded to 12, so they differ slightly from the metric.
+    Prints the margin errors of all photographs and of their channels. They are of 8-bit images, in
+    which a value 11.5 levels off may be rounded to 12, so they differ slightly from the metric.
     """
     margin = load_params().metric.margin
     photos = open_split(split)
@@ -55,15 +62,26 @@ def rows(figure: Path, split: Path, predictions: list[Path], random: int) -> Non
             f"{name}, as images: {margin}-margin error {outside.mean():.4f}, "
             f"of red {red:.4f}, green {green:.4f}, blue {blue:.4f}"
         )
-    order = np.argsort(-errors[name], kind="stable")
-    middle = len(order) // 2 - 2
-    chosen = np.concatenate([order[:4], order[middle : middle + 4], order[-4:]])
-    if random:
-        chosen = np.random.default_rng(SEED).permutation(len(photos))[:random]
+    chosen = chosen_rows(choice, errors[name], photos.names)
     shown = {"gray": photos.gray, **images, "target": photos.rgb}
     drawn = {name.replace("_", " "): [*array[chosen]] for name, array in shown.items()}
-    captions = [" / ".join(f"{each[index]:.2f}" for each in errors.values()) for index in chosen]
-    write_png(figure, image_figure(f"{margin}-margin errors", drawn, captions), dpi=70)
+    captions = [
+        "\n".join(f"{name.replace('_', ' ')}: {each[index]:.2f}" for name, each in errors.items())
+        for index in chosen
+    ]
+    write_png(figure, image_figure(f"{margin}-margin errors", drawn, captions), dpi=100)
+
+
+def chosen_rows(choice: str, errors: np.ndarray, names: Sequence[str]) -> list[int]:
+    """Rows of a split, chosen as CHOICES_HELP says by the errors of the last predictions."""
+    if choice == "random":
+        return [*np.random.default_rng(SEED).permutation(len(errors))[:COUNT]]
+    worst_first = np.argsort(-errors, kind="stable")
+    if choice == "ranks":
+        return [*worst_first[np.linspace(0, len(errors) - 1, COUNT).round().astype(int)]]
+    photos = [Path(names[row]).name.partition("_")[0] for row in worst_first]
+    tiles = pd.Series(worst_first).groupby(photos)
+    return [*tiles.agg(lambda rows: rows.iloc[len(rows) // 2])]
 
 
 def main() -> None:
@@ -78,7 +96,7 @@ def main() -> None:
     command.add_argument("figure", type=Path, help="PNG file to write")
     command.add_argument("split", type=Path, help="prepared split")
     command.add_argument("predictions", type=Path, nargs="+", help=".npy; their stems are labels")
-    command.add_argument("--random", type=int, default=0, help="draw so many, not worst to best")
+    command.add_argument("--choice", choices=CHOICES, default="ranks", help=CHOICES_HELP)
     command.set_defaults(draw=rows)
     arguments = vars(parser.parse_args())
     arguments.pop("draw")(**arguments)

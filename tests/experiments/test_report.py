@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -9,11 +10,18 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
 from experiments import report
-from experiments.charts import curves_figure, differences_figure, grid_figure
-from experiments.report import write_report
+from experiments.charts import ERROR_PANEL, curves_figure, differences_figure, grid_figure
+from experiments.report import copy_tables, write_report
 from experiments.rows import COLUMNS, HISTORIES, MEASURED, RUNS_FILE, add_rows
 from experiments.runs import read_runs
-from experiments.statistics import failures, interval, mean_and_std, read_results
+from experiments.statistics import (
+    failures,
+    holm,
+    mean_and_std,
+    paired_test,
+    rank_correlation,
+    read_results,
+)
 from tests.conftest import REPOSITORY
 
 
@@ -51,7 +59,8 @@ def histories(table: pd.DataFrame) -> pd.DataFrame:
 
 def read_report(results: Path, table: pd.DataFrame) -> list[str]:
     add_rows(results, {RUNS_FILE: table, HISTORIES / "seeds.csv": histories(table)})
-    return write_report("faces", results).read_text().splitlines()
+    path, _ = write_report("faces", results)
+    return path.read_text().splitlines()
 
 
 def cells(lines: list[str], first: str) -> list[str]:
@@ -97,7 +106,8 @@ def test_a_question_is_answered_by_differences_of_the_same_seed(results):
     )
     answer = cells(lines, "16 instead of 8 (1 of 3 diverged)")
     # Differences -0.01 and -0.05: mean -0.03, standard error 0.02, t of one degree 12.706.
-    assert answer == ["-0.0300", "-0.2841", "+0.2241", "2 of 2", "-0.0031", "unclear"]
+    # Its p is 2 * (1/2 - arctan(1.5) / pi), with one degree of freedom, of one test.
+    assert answer == ["-0.0300", "-0.2841 to +0.2241", "2 of 2", "-0.0031", "0.37", "unclear"]
     assert "![Kernels: differences, seed by seed](charts/kernels.png)" in lines
     assert (results / "charts/kernels.png").read_bytes().startswith(b"\x89PNG")
 
@@ -109,6 +119,20 @@ def test_the_report_s_figures_stand_beside_ours(results):
         *("38, 2", "0.00899, 0.10000", "0.00904, 0.10000", "0.2500, 0.2478"),
         *("0.2300 to 0.2498", "2 of 3"),
     ]
+
+
+def test_documents_have_tables_of_the_report(results, tmp_path):
+    read_report(results, rows(conv1_0=0.25))
+    _, tables = write_report("faces", results)
+    document = tmp_path / "document.md"
+    text = "One\n<!-- chosen epochs of faces -->\n{}<!-- end -->\n<!-- claims of sample -->\n<!-- end -->\n"
+    document.write_text(text.format("old\n"))
+    copy_tables(document, "faces", tables)
+    assert document.read_text() == text.format(f"\n{tables['chosen epochs']}\n\n")
+    copy_tables(document, "faces", tables)
+    assert document.read_text() == text.format(f"\n{tables['chosen epochs']}\n\n")
+    with pytest.raises(report.InputError, match="sample has no table claims"):
+        copy_tables(document, "sample", {})
 
 
 def test_without_rows_there_is_no_report(results):
@@ -137,8 +161,22 @@ def test_a_run_failed_when_it_diverged_or_learned_nothing(results):
 )
 def test_the_interval_excludes_0_when_the_paired_t_test_does(pairs):
     errors, others = map(pd.Series, zip(*pairs, strict=True))
-    low, high = interval(errors - others)
-    assert (low > 0 or high < 0) == (ttest_rel(errors, others).pvalue < 0.05)
+    low, high, p = paired_test(errors - others)
+    assert p == pytest.approx(ttest_rel(errors, others).pvalue)
+    assert (low > 0 or high < 0) == (p < 0.05)
+
+
+def test_p_values_are_corrected_for_the_number_of_those_that_are_known():
+    # The smallest times 3, the next times 2, the largest times 1; none below the one before.
+    corrected = holm([0.03, float("nan"), 0.01, 0.02])
+    np.testing.assert_allclose(corrected, [0.04, float("nan"), 0.03, 0.04])
+
+
+def test_a_rank_correlation_is_of_ranks():
+    first, second = pd.Series([1, 2, 3, 4, 5]), pd.Series([10, 1000, 100, 10_000, 100_000])
+    rho, low, high = rank_correlation(first, second)
+    assert rho == pytest.approx(1 - 6 * 2 / (5 * 24))  # two ranks are off by 1
+    assert low < rho < high < 1
 
 
 def test_mean_and_deviation():
@@ -199,7 +237,8 @@ def test_curves_mark_the_chosen_epoch_and_the_published_error():
         }
     )
     table = pd.DataFrame({"name": ["a", "b"], "seed": [0, 1], "best_epoch": [2, 2]})
-    _, axes = curves_figure("tanh", table, history, {"val_margin_error": 0.25}).axes
+    published = {"val_margin_error": 0.25}
+    (axes,) = curves_figure("tanh", table, history, published, [ERROR_PANEL]).axes
     first, chosen, second, _, published = axes.lines
     assert [*first.get_ydata()] == [0.9, 0.5, 0.6]
     assert (chosen.get_xdata()[0], chosen.get_ydata()[0]) == (2, 0.5)

@@ -49,30 +49,50 @@ def test_a_portrait_is_drawn_as_each_network_colorizes_it(draw):
     assert title == "12-margin errors"
 
 
-def test_rows_are_the_worst_the_median_and_the_best_of_the_last_predictions(
-    draw, make_split, capsys
-):
+@pytest.fixture
+def split(make_split):
+    """A split, and first.npy and second.npy with predictions of its 16 photographs.
+
+    The rows of `ranks` are wrong in the red of the second predictions, as many as each one says.
+    """
     split = make_split(draw_photos(16, seed=1, size=20))
-    ranks = np.random.default_rng(0).permutation(16)  # rows of each photograph that are wrong
+    ranks = np.random.default_rng(0).permutation(16)
     second = split.rgb.copy()
     for photo, rank in zip(second, ranks, strict=True):
         photo[:rank, :, 0] ^= 128
     np.save("first.npy", split.rgb ^ 64)
     np.save("second.npy", second)
-    words = ("split", "first.npy", "second.npy")
-    _, drawn, captions = draw("rows", "e.png", *words)["e.png"]
-    chosen = [list(ranks).index(rank) for rank in (15, 14, 13, 12, 9, 8, 7, 6, 3, 2, 1, 0)]
+    return split, second, list(ranks)
+
+
+WORDS = "rows", "rows.png", "split", "first.npy", "second.npy"
+
+
+def test_rows_are_spread_from_the_worst_to_the_best_of_the_last_predictions(draw, split, capsys):
+    split, second, ranks = split
+    _, drawn, captions = draw(*WORDS)["rows.png"]
+    chosen = [ranks.index(rank) for rank in (15, 11, 7, 4, 0)]  # 0, 3.75, 7.5, 11.25 and 15 down
     for row, source in enumerate((split.gray, split.rgb ^ 64, second, split.rgb)):
         for column, index in enumerate(chosen):
-            np.testing.assert_array_equal(drawn[row * 12 + column], source[index])
-    assert captions[0] == f"1.00 / {15 / 20 / 3:.2f}"
+            np.testing.assert_array_equal(drawn[row * 5 + column], source[index])
+    assert captions[0] == f"first: 1.00\nsecond: {15 / 20 / 3:.2f}"
     red = np.mean(ranks) / 20
     text = f"12-margin error {red / 3:.4f}, of red {red:.4f}, green 0.0000, blue 0.0000"
     assert f"second, as images: {text}\n" in capsys.readouterr().out
 
-    # The same photographs at random, however many.
-    few, many = (draw("rows", "r.png", *words, "--random", n)["r.png"] for n in "25")
-    for row in range(4):
-        for column in range(2):
-            found = few[1][row * 2 + column], many[1][row * 5 + column]
-            np.testing.assert_array_equal(*found)
+
+def test_random_rows_do_not_depend_on_the_predictions(draw, split):
+    _, second, _ = split
+    np.save("third.npy", second[::-1])
+    for name in ("second", "third"):
+        draw("rows", f"{name}.png", "split", f"{name}.npy", "--choice", "random")
+    figures = draw(*WORDS)  # all figures
+    for grays in (slice(0, 5), slice(10, 15)):  # and the targets, below five predictions
+        drawn = [figures[f"{name}.png"][1][grays] for name in ("second", "third")]
+        np.testing.assert_array_equal(*drawn)
+
+
+def test_tiles_are_those_of_median_error_of_each_photograph():
+    names = ["a_1.png", "b_1.png", "a_2.png", "b_2.png", "a_3.png", "b_3.png"]
+    errors = np.array([0.1, 0.2, 0.9, 0.4, 0.5, 0.3])
+    assert images.chosen_rows("tiles", errors, names) == [4, 5]
