@@ -5,8 +5,11 @@ VENV := .venv
 # Most modules are never imported; Python compiles those that are.
 INSTALL := python -m pip --disable-pip-version-check --quiet install --no-compile
 # Python should find this folder and the packages of the environment, and nothing else, and keep
-# what it compiles.
+# what it compiles. pip should install there, whatever the user's settings are.
 unexport PYTHONPATH PYTHONSAFEPATH PYTHONDONTWRITEBYTECODE
+export PIP_USER := 0
+export PIP_TARGET :=
+export PIP_PREFIX :=
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
@@ -17,9 +20,10 @@ DATA ?= data/raw/sample
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then show its metrics beside the committed ones
-	dvc repro
-	dvc metrics diff --all
+repro: $(VENV)/installed ## rebuild what is out of date in the pipeline, then say what it measured
+	@# Without DVC's advice to push, for which a remote is needed.
+	@bash -o pipefail -c "PYTHONUNBUFFERED=1 dvc repro | grep --line-buffered -v 'dvc push'"
+	@python -m scripts.summary
 
 # Threads of one test that wait by spinning would take the time of the other tests. The files that
 # run DVC are in tests/ itself: they take long and start first.
@@ -62,10 +66,16 @@ constraints: ## pin the indirect dependencies at their current versions
 	$(VENV)-fresh/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf $(VENV)-fresh
 
+# The programs of an environment have its place in them, and it needs the Python that made it.
+MADE_FOR := $(CURDIR), $(shell $(PYTHON) --version)
+ifneq ($(MADE_FOR),$(shell cat $(VENV)/installed 2>/dev/null))
+.PHONY: $(VENV)/installed
+endif
 $(VENV)/installed: pyproject.toml constraints.txt $(wildcard requirements*.txt)
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/$(INSTALL) --editable '.[cluster,dev,onnx]' --constraint constraints.txt
-	touch $@
+	test -x $(VENV)/bin/dvc
+	echo "$(MADE_FOR)" > $@
 
 $(VENV)/installed-web: $(VENV)/installed
 	$(VENV)/bin/$(INSTALL) --editable '.[web]' --constraint constraints.txt

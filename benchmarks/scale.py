@@ -28,13 +28,13 @@ SET_UP = (
     "dvc config core.site_cache_dir ../site",
     "dvc remote add --default beside ../remote",
 )
-PREPARE = "python -m stages.prepare data/raw/files train val test skipped.txt prepare.json"
+PREPARE = "python -m stages.prepare"
 COMMANDS = {
     "prepare, 1 process": f"taskset --cpu-list 0 {PREPARE}",
     "prepare": PREPARE,
-    "train, 1 epoch": "python -m stages.train train val model train.json history.csv",
-    "evaluate": "python -m stages.evaluate train val model val.npy evaluate.json curve.csv",
-    "predict_test": "python -m stages.predict_test test model test.npy names.txt",
+    "train, 1 epoch": "python -m stages.train",
+    "evaluate": "python -m stages.evaluate",
+    "predict_test": "python -m stages.predict_test",
     "dvc add": "dvc add data/raw/files",
     "dvc status": "dvc status data/raw/files.dvc",
     "dvc push": "dvc push data/raw/files.dvc",

@@ -23,7 +23,7 @@ from colorizer.errors import InputError, one_line_errors
 from colorizer.files import project_root
 from colorizer.inference.colorize import colorize_image
 from colorizer.inference.output import SUFFIXES, format_of, with_suffix_of, write_photo
-from colorizer.models.model_file import MODEL_FILE, TrainedModel, load_model
+from colorizer.models.model_file import MODEL_FILE, PRETRAINED_FILE, TrainedModel, load_model
 
 CAUTION = "subjects unlike its training data tend to come out brown"
 
@@ -89,7 +89,8 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add("photos", nargs="+", type=Path, metavar="PHOTO", help="file or folder")
     add("-o", "--out", required=True, type=Path, help="folder to write to")
-    add("--model", type=Path, default=project_root() / MODEL_FILE, help="model file (%(default)s)")
+    model = project_root() / PRETRAINED_FILE
+    add("--model", type=Path, default=model, help=f"{MODEL_FILE} is the pipeline's (%(default)s)")
     add("--saturation", type=float, default=1, help="factor on the colors, 0 (gray) to 10")
     add("--side-by-side", action="store_true", help="write gray, colorized and original in a row")
     add("--format", choices=SUFFIXES, help="output format; default: as said above")

@@ -123,7 +123,7 @@ def copy_tables(document: Path, data: str, tables: Tables) -> None:
             raise InputError(f"{document}: {data} has no table {match[2]}; has {', '.join(tables)}")
         return f"{match[1]}\n\n{tables[match[2]]}\n\n{match[3]}"
 
-    marks = rf"(<!-- (.+) of {re.escape(data)} -->)\n.*?(<!-- end -->)"
+    marks = rf"(<!-- ([^>\n]+) of {re.escape(data)} -->)\n.*?(<!-- end -->)"
     text = document.read_text(encoding="utf-8")
     write_text(document, re.sub(marks, table, text, flags=re.DOTALL))
 
@@ -289,8 +289,16 @@ def _answers(
             }
             answers.append(answer)
             if isinstance(claim, str):
-                tested = {"claim": claim, "tested": f"{question}: {label}"}
-                claims.append(tested | {key: answer[key] for key in answer if key != "change"})
+                claims.append(
+                    {
+                        "claim": claim,
+                        "seeds": len(differences),
+                        "difference": f"{differences.mean():+.4f}",
+                        "95% interval": f"{low:+.4f} to {high:+.4f}",
+                        "p": f"{p:.2g}",
+                        "survives Holm's correction": "yes" if p < SIGNIFICANT else "no",
+                    }
+                )
         yield f"### {question}"
         yield tables.setdefault(str(question), _signed(answers))
         if any(len(differences) for differences, *_ in found.values()):
@@ -299,7 +307,7 @@ def _answers(
             charts[name] = differences_figure(pd.DataFrame(answers), of_seeds)
             yield f"![{question}: differences, seed by seed]({CHARTS}/{name}.png)"
     if claims:
-        tables["claims"] = _signed(claims)
+        tables["claims"] = _markdown(claims)
 
 
 def _signed(answers: Sequence[Mapping[str, object]]) -> str:

@@ -17,8 +17,9 @@ def main() -> None:
         summaries = prepare(Path("data/raw", params.data.name), folders, params.prepare)
     bad = {name: error for summary in summaries for name, error in summary.bad.items()}
     # Names escaped, since they may be what is wrong; errors left out, since Pillow's wording
-    # changes.
-    write_text(PREPARED / "skipped.txt", "".join(f"{ascii(name)[1:-1]}\n" for name in bad))
+    # changes. The first line is for DVC, which warns of empty files.
+    names = (f"{ascii(name)[1:-1]}\n" for name in bad)
+    write_text(PREPARED / "skipped.txt", "".join(["# skipped photographs\n", *names]))
     counts = {
         "photos": {summary.split: summary.photos for summary in summaries},
         "skipped": {summary.split: len(summary.bad) for summary in summaries},

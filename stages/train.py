@@ -47,8 +47,9 @@ def train(params: Params) -> None:
             write_history(trainer.history)
     if rank() == 0:
         with atomic_write(MODEL_FILE) as (partial,):
-            image_size = training.gray.shape[1:]
-            save_model(partial, TrainedModel(network, image_size, params.data.name, len(training)))
+            image_size, recipe = training.gray.shape[1:], params.train.model_dump()
+            model = TrainedModel(network, image_size, params.data.name, len(training), recipe)
+            save_model(partial, model)
         write_history(trainer.history)
         metrics = trainer.metrics()
         write_metrics(Path("metrics/train.json"), metrics)

@@ -27,13 +27,15 @@ from colorizer.files import enter_project
 from colorizer.inference.colorize import colorize_image
 from colorizer.inference.output import format_of, with_suffix_of, write_photo
 from colorizer.metrics import distance
-from colorizer.models.model_file import MODEL_FILE, load_model
+from colorizer.models.model_file import MODEL_FILE, PRETRAINED_FILE, load_model
 from colorizer.params import PARAMS_FILE, load_params
+
+FILES = {"pretrained on faces": PRETRAINED_FILE, "the pipeline's network": MODEL_FILE}
 
 
 def list_networks() -> list[tuple[str, str]]:
-    """Labels, which say what params an experiment changes, and commits ("" for the pipeline)."""
-    networks = [("the pipeline's network", "")] if MODEL_FILE.exists() else []
+    """Labels, which say what params an experiment changes, and model files or commits."""
+    networks = [(label, str(file)) for label, file in FILES.items() if file.exists()]
     with dvc.repo.Repo() as repo:
         for base, experiments in repo.experiments.ls(all_commits=True).items():
             for name, commit in experiments:
@@ -54,11 +56,13 @@ def error_map(errors: np.ndarray, margin: int) -> Figure:
     return figure
 
 
-def show_results(paths: list[str] | None, commit: str, saturation: float) -> None:
+def show_results(paths: list[str] | None, network: str, saturation: float) -> None:
     """Put photographs on the page, before and after, their errors, and the files to download."""
     margin = load_params().metric.margin
-    model_file = Path(os.environ["GRADIO_TEMP_DIR"], "model")
-    model_file.write_bytes(dvc.api.read(str(MODEL_FILE), rev=commit or None, mode="rb"))
+    model_file = Path(network)
+    if model_file not in FILES.values():  # a commit
+        model_file = Path(os.environ["GRADIO_TEMP_DIR"], "model")
+        model_file.write_bytes(dvc.api.read(str(MODEL_FILE), rev=network, mode="rb"))
     model = load_model(model_file)
     model.network.to(available_device())
     for path in map(Path, paths or []):
@@ -93,13 +97,11 @@ def main() -> None:
     if not 1 <= args.port <= 65535:
         parser.error(f"argument --port: should be 1 to 65535, is {args.port}")
     configure_torch(joblib.cpu_count())
-    if not (networks := list_networks()):
-        raise InputError(f"{MODEL_FILE}: no such file; make repro trains it")
     hosts = ["127.0.0.1", "localhost", args.host.replace("0.0.0.0", "*")]  # no DNS rebinding
     with TemporaryDirectory() as folder, gr.Blocks(title="colorizer") as page:
         os.environ["GRADIO_TEMP_DIR"] = folder
         uploads = gr.File(file_count="multiple", label="Photographs, in color or gray")
-        network = gr.Dropdown(networks, label="Network")
+        network = gr.Dropdown(list_networks(), label="Network")
         saturation = gr.Slider(0, 10, 1, step=0.1, label="Saturation")
         gr.render([uploads, network, saturation], concurrency_limit=1)(show_results)
         page.launch(

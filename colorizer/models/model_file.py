@@ -14,6 +14,7 @@ from colorizer.models.colorizer import Colorizer
 from colorizer.params import ModelParams, Section, validated
 
 MODEL_FILE = Path("models/colorizer.safetensors")  # where the pipeline writes it: see dvc.yaml
+PRETRAINED_FILE = Path("pretrained/faces.safetensors")  # in the repository: see MODEL_CARD.md
 
 # The one key of the file's metadata: safetensors writes several keys in any order.
 METADATA = "colorizer"
@@ -23,6 +24,7 @@ class Facts(Section):
     """What a model file says of its network."""
 
     model: ModelParams
+    train: dict[str, bool | int | float | str]  # as TrainParams, also of an earlier version
     margin: int = Field(ge=1, le=255)  # levels
     image_size: list[int] = Field(min_length=2, max_length=2)  # height and width in pixels
     data: str  # name of the data set
@@ -36,6 +38,7 @@ class TrainedModel(NamedTuple):
     image_size: tuple[int, int]  # height and width of the photographs, in pixels
     data: str  # name of the data set
     photos: int  # number of photographs
+    train: dict[str, bool | int | float | str]  # the section train of params.yaml
 
     @property
     def training(self) -> str:
@@ -50,6 +53,7 @@ def save_model(path: Path, model: TrainedModel) -> None:
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     facts = {
         "model": network.params.model_dump(),
+        "train": model.train,
         "margin": network.margin,
         "image_size": model.image_size,
         "data": model.data,
@@ -62,12 +66,16 @@ def save_model(path: Path, model: TrainedModel) -> None:
 def load_model(path: Path) -> TrainedModel:
     """Rebuild a network on the CPU from a model file alone, with what it was trained on.
 
-    Raises InputError for a file that is missing, damaged, or not from `save_model`.
+    Weights become float32; the file may have them in half precision. Raises InputError for a file
+    that is missing, damaged, or not from `save_model`.
     """
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})[METADATA])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        for name, tensor in weights.items():
+            if tensor.is_floating_point():  # not the number of batches of batch norm
+                weights[name] = tensor.float()
         facts = validated(metadata, Facts, str(path))
         with torch.device("meta"):  # takes no memory, however large the configuration says it is
             network = Colorizer(facts.model, facts.margin)
@@ -79,4 +87,4 @@ def load_model(path: Path) -> TrainedModel:
     except RuntimeError:
         raise InputError(f"{path}: the weights do not fit the network configuration") from None
     height, width = facts.image_size
-    return TrainedModel(network, (height, width), facts.data, facts.photos)
+    return TrainedModel(network, (height, width), facts.data, facts.photos, facts.train)

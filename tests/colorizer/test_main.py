@@ -28,15 +28,15 @@ def gray() -> np.ndarray:
 
 @pytest.fixture(autouse=True)
 def model(tmp_path, monkeypatch) -> Path:
-    """A model file of an untrained network, where the pipeline writes it."""
+    """A model file of an untrained network, where it lies in the repository."""
     monkeypatch.chdir(tmp_path)
     # main() lets PyTorch use every processor, and later tests of this process would do so too.
     monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
     torch.manual_seed(5)
     params = ModelParams(**small_params()["model"] | {"color_space": "ycbcr"})
-    Path("models").mkdir()
-    path = Path("models/colorizer.safetensors")
-    save_model(path, TrainedModel(Colorizer(params, 12), (16, 16), "tiny", 12))
+    Path("pretrained").mkdir()
+    path = Path("pretrained/faces.safetensors")
+    save_model(path, TrainedModel(Colorizer(params, 12), (16, 16), "tiny", 12, {}))
     return path
 
 
@@ -210,7 +210,7 @@ def test_what_is_printed(run, gray, capsys):
     printed = capsys.readouterr()
     assert "album: not photographs: 2 .cr2 (camera raw), 1 .mov" in printed.err
     assert printed.out.startswith(
-        "models/colorizer.safetensors: trained on tiny: 12 photographs of 16x16 pixels; "
+        "pretrained/faces.safetensors: trained on tiny: 12 photographs of 16x16 pixels; "
         "subjects unlike its training data tend to come out brown\ncolorized 1 photographs in "
     )
 
@@ -302,7 +302,7 @@ def test_invalid_arguments_are_input_errors(run, gray):
     }.items():
         with pytest.raises(InputError, match=complaint):
             run(*words)
-    Path("models/colorizer.safetensors").unlink()
+    Path("pretrained/faces.safetensors").unlink()
     with pytest.raises(InputError, match="make repro trains"):
         run("a.png", "-o", "out")
     assert not Path("out").exists()

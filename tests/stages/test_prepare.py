@@ -15,7 +15,7 @@ def test_writes_splits_counts_and_no_skipped_names(run_stage, capsys):
         assert len(open_split(Path("data/prepared", split))) == count
     nothing = dict.fromkeys(PHOTOS, 0)
     assert metrics("metrics/prepare.json") == {"photos": PHOTOS, "skipped": nothing}
-    assert Path("data/prepared/skipped.txt").read_text() == ""
+    assert Path("data/prepared/skipped.txt").read_text() == "# skipped photographs\n"
     *splits, end = capsys.readouterr().out.split("\n")
     assert [line.split(" photographs")[0] for line in splits] == ["train: 12", "val: 6", "test: 4"]
     assert end == ""
@@ -27,7 +27,7 @@ def test_bad_photographs_are_skipped_and_listed_with_their_names_escaped(run_sta
         (raw / name).write_bytes(b"")
     run_stage("prepare")
     names = f"{RAW}/train/bad.png\n{RAW}/test/b\\xe9d.png\n"
-    assert Path("data/prepared/skipped.txt").read_text() == names
+    assert Path("data/prepared/skipped.txt").read_text() == f"# skipped photographs\n{names}"
     assert metrics("metrics/prepare.json")["skipped"] == {"train": 1, "val": 0, "test": 1}
 
 

@@ -32,7 +32,9 @@ def repository(work: Path, run: Run) -> Path:
     def commit(seed: int) -> str:
         torch.manual_seed(seed)
         network = Colorizer(ModelParams(**small_params()["model"]), 12)
-        save_model(work / "models/colorizer.safetensors", TrainedModel(network, (16, 16), "", 12))
+        save_model(
+            work / "models/colorizer.safetensors", TrainedModel(network, (16, 16), "", 12, {})
+        )
         run("git", "add", "--force", ".", "models/colorizer.safetensors")
         run("git", "commit", "--quiet", "--message", "A network")
         return run("git", "rev-parse", "HEAD").stdout.strip()
@@ -67,7 +69,7 @@ def test_an_experiment_is_labeled_with_the_params_that_it_changes(repository, mo
     from web.__main__ import list_networks
 
     monkeypatch.chdir(repository)
-    mine = list_networks()[1][0]
+    (mine,) = (label for label, _ in list_networks() if "mine" in label)
     assert re.fullmatch(r"mine of \w{7}: model: kernels: 8 train: epochs: 5", mine)
 
 

@@ -10,11 +10,12 @@ from colorizer.models.model_file import TrainedModel, load_model, save_model
 from tests.colorizer.models.conftest import BASELINE, UNET, build
 
 FACTS = {"model": BASELINE, "margin": 12, "image_size": [64, 80], "data": "faces", "photos": 5001}
+FACTS["train"] = {"loss": "mse", "epochs": 3, "learning_rate": 0.1, "horizontal_flip": False}
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    save_model(tmp_path / "model", TrainedModel(build(), (64, 80), "faces", 5001))
+    save_model(tmp_path / "model", TrainedModel(build(), (64, 80), "faces", 5001, {}))
     return tmp_path / "model"
 
 
@@ -23,9 +24,9 @@ def test_a_model_round_trips_through_its_file(path, changes):
     network = build(**changes | {"batch_norm": "hidden"})
     network(torch.rand(2, 1, 8, 8))  # running statistics other than the initial ones
     network.eval().margin = 30
-    save_model(path, TrainedModel(network, (64, 80), "tiny", 12))
+    save_model(path, TrainedModel(network, (64, 80), "tiny", 12, FACTS["train"]))
     loaded = load_model(path)
-    assert loaded[1:] == ((64, 80), "tiny", 12)
+    assert loaded[1:] == ((64, 80), "tiny", 12, FACTS["train"])
     assert loaded.training == "trained on tiny: 12 photographs of 80x64 pixels"
     assert (loaded.network.params, loaded.network.margin) == (network.params, 30)
     gray = torch.rand(1, 1, 6, 6)
@@ -35,7 +36,7 @@ def test_a_model_round_trips_through_its_file(path, changes):
 def test_the_same_network_gives_the_same_bytes(path):
     whole = path.read_bytes()
     for _ in range(9):  # an arbitrary order may be the same by chance
-        save_model(path, TrainedModel(build(), (64, 80), "faces", 5001))
+        save_model(path, TrainedModel(build(), (64, 80), "faces", 5001, {}))
         assert path.read_bytes() == whole
 
 

@@ -32,7 +32,7 @@ def test_the_guided_filter_of_the_command_is_measured_and_drawn(tmp_path, monkey
     monkeypatch.setattr(full_size, "PHOTOS", {"cat": chelsea})
     monkeypatch.setattr(full_size, "write_png", lambda _, figure, **__: figures.append(figure))
     network, path = build(color_space="ycbcr"), tmp_path / "few.safetensors"
-    save_model(path, TrainedModel(network, (16, 16), "tiny", 12))
+    save_model(path, TrainedModel(network, (16, 16), "tiny", 12, {}))
     monkeypatch.setattr(sys, "argv", ["full_size", str(path), "few.png"])
     full_size.main()
     colorized = colorize(network, luma(chelsea()), (16, 16))

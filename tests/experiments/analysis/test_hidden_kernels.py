@@ -36,7 +36,7 @@ def test_kernels_are_counted_by_when_their_relu_is_above_0():
 def test_rows_of_other_runs_stay(add_experiment, make_split, monkeypatch):
     make_split(draw_photos(3, seed=1))
     for name, network in (("faces-few-tanh-483", build(kernels=8)), ("unet", build(**UNET))):
-        save_model(Path("model"), TrainedModel(network, (16, 16), "faces", 12))
+        save_model(Path("model"), TrainedModel(network, (16, 16), "faces", 12, {}))
         files = {"models/colorizer.safetensors": Path("model").read_bytes()}
         add_experiment(name, files | {"metrics/evaluate.json": b'{"margin_error": 0.25}'})
     monkeypatch.setattr(sys, "argv", ["", "split", ".", "faces-few-tanh-483", "unet"])

@@ -38,7 +38,7 @@ def draw(tmp_path, monkeypatch):
 def test_a_portrait_is_drawn_as_each_network_colorizes_it(draw):
     networks = {"few": build(), "many": build(kernels=16)}
     for name, network in networks.items():
-        save_model(Path(name), TrainedModel(network, (16, 16), "tiny", 12))
+        save_model(Path(name), TrainedModel(network, (16, 16), "tiny", 12, {}))
     title, drawn, captions = draw("portrait", "p.png", *networks)["p.png"]
     face = astronaut()[20:200, 130:310]
     images = [colorize(network, luma(face), (16, 16)) for network in networks.values()]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from colorizer.models.colorizer import Colorizer
-from colorizer.models.model_file import TrainedModel, save_model
+from colorizer.models.model_file import TrainedModel, load_model, save_model
 from colorizer.params import ModelParams
-from scripts import export_onnx
+from scripts import export
 from tests.conftest import UNET_WITH_BINS, small_params
 
 # An export takes seconds, so each network has several of the options.
@@ -33,9 +33,9 @@ def test_rgb_of_any_size_is_the_same(changes, tmp_path, monkeypatch):
         with torch.no_grad():
             network.body.head.weight *= 100  # as confident as a trained one
     model, onnx = tmp_path / "model.safetensors", tmp_path / "model.onnx"
-    save_model(model, TrainedModel(network, (16, 24), "tiny", 12))
-    monkeypatch.setattr(sys, "argv", ["export_onnx", str(model), str(onnx)])
-    export_onnx.main()
+    save_model(model, TrainedModel(network, (16, 24), "tiny", 12, {}))
+    monkeypatch.setattr(sys, "argv", ["export", str(model), str(onnx)])
+    export.main()
     session = onnxruntime.InferenceSession(str(onnx))
     for shape in SHAPES:
         gray = torch.rand(shape) * 2 - 1
@@ -49,3 +49,20 @@ def test_rgb_of_any_size_is_the_same(changes, tmp_path, monkeypatch):
     metadata = session.get_modelmeta().custom_metadata_map
     assert ModelParams.model_validate_json(metadata["model"]) == network.params
     assert (metadata["margin"], metadata["image_size"]) == ("12", "[16, 24]")
+
+
+def test_in_half_precision_a_model_has_half_the_size_and_predicts_nearly_the_same(
+    tmp_path, monkeypatch
+):
+    network = Colorizer(
+        ModelParams(**small_params()["model"] | UNET_WITH_BINS | {"kernels": 32}), 12
+    )
+    whole, half = tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    save_model(whole, TrainedModel(network, (16, 24), "tiny", 12, {}))
+    monkeypatch.setattr(sys, "argv", ["export", str(whole), str(half)])
+    export.main()
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    weights = network.state_dict()
+    for name, loaded in load_model(half).network.state_dict().items():
+        assert loaded.dtype == weights[name].dtype
+        torch.testing.assert_close(loaded, weights[name], rtol=2**-11, atol=1e-7)

@@ -1,8 +1,8 @@
-"""Export a trained network as ONNX, for programs without PyTorch.
+"""Export a trained network: as ONNX, or as a model file in half precision, of half the size.
 
-Input `gray` (N, 1, H, W), output `rgb` (N, 3, H, W), both float32 on [-1, 1], for any N, H and W.
-The metadata of the file hold the configuration of the network, its margin and the size of the
-images that it was trained on.
+ONNX is for programs without PyTorch: input `gray` (N, 1, H, W), output `rgb` (N, 3, H, W), both
+float32 on [-1, 1], for any N, H and W. The metadata of the file hold the configuration of the
+network, its margin and the size of the images that it was trained on.
 """
 
 import argparse
@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from colorizer.errors import one_line_errors
+from colorizer.errors import InputError, one_line_errors
 from colorizer.files import atomic_write
 from colorizer.models.colorizer import Colorizer
 from colorizer.models.layers import BatchNorm2d, SameConv2d
-from colorizer.models.model_file import load_model
+from colorizer.models.model_file import TrainedModel, load_model, save_model
 
 
 class FromGray(Colorizer):
@@ -36,9 +36,22 @@ def main() -> None:
     """Export a model file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path, help="model file")
-    parser.add_argument("onnx", type=Path, help="ONNX file to write")
+    parser.add_argument("out", type=Path, help="file to write: .onnx or .safetensors")
     args = parser.parse_args()
     model = load_model(args.model)
+    with atomic_write(args.out) as (partial,):
+        if args.out.suffix == ".onnx":
+            export_onnx(partial, model)
+        elif args.out.suffix == ".safetensors":
+            model.network.half()
+            save_model(partial, model)
+        else:
+            raise InputError(f"{args.out}: should end with .onnx or .safetensors")
+    print(f"{args.out}: {args.out.stat().st_size / 1e3:.0f} kB")
+
+
+def export_onnx(path: Path, model: TrainedModel) -> None:
+    """Write a network as ONNX."""
     network = model.network.eval()
     for module in network.modules():
         module.__class__ = EXPORTED.get(type(module), type(module))
@@ -56,9 +69,7 @@ def main() -> None:
     program.model.metadata_props["model"] = network.params.model_dump_json()
     program.model.metadata_props["margin"] = str(network.margin)
     program.model.metadata_props["image_size"] = str([*model.image_size])
-    with atomic_write(args.onnx) as (partial,):
-        program.save(partial)
-    print(f"{args.onnx}: {args.onnx.stat().st_size / 1e3:.0f} kB")
+    program.save(path)
 
 
 if __name__ == "__main__":
