@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from skimage.data import astronaut
+from skimage.data import astronaut, cat, coffee
 
 from colorizer.data.color import luma
 from colorizer.data.splits import open_array, open_split
@@ -27,21 +27,42 @@ CHOICES_HELP = (
 )
 
 
-def portrait(figure: Path, models: list[Path]) -> None:
-    """Draw a portrait of scikit-image as several networks colorize it, with their margin errors.
+def portrait(figure: Path, table: Path, models: list[Path]) -> None:
+    """Draw a portrait of scikit-image as a lookup table and networks colorize it, with errors.
 
-    The photograph is NASA's, of the astronaut Eileen Collins, who is not in the faces data set.
+    The photograph is NASA's, of the astronaut Eileen Collins, who is not in the faces data set. The
+    table is uint8 (256, 3), the color of each gray level. Prints the margin errors.
     """
     target = astronaut()[FACE]
-    images = {"gray": luma(target)}
+    gray = luma(target)
+    colorized = {"gray": np.stack([gray] * 3, axis=-1)}
+    colorized["lookup table"] = open_array(table, np.uint8, (256, 3))[gray]
     for path in models:
         network, image_size, *_ = load_model(path)
-        rgb = colorize(network, images["gray"], image_size)
+        colorized[path.stem.replace("_", " ")] = colorize(network, gray, image_size)
+    images = {}
+    for name, rgb in colorized.items():
         error = is_outside_margin(rgb, target, network.margin).mean()
-        images[f"{path.stem}: {error:.2f}"] = rgb
+        print(f"{name}: {error:.4f}")
+        images[f"{name}: {error:.3f}"] = rgb
     images["original"] = target
     drawn = image_figure(f"{network.margin}-margin errors", {"": [*images.values()]}, [*images])
-    write_png(figure, drawn, dpi=200)
+    write_png(figure, drawn, dpi=120)
+
+
+def subjects(figure: Path, model: Path) -> None:
+    """Draw a portrait, a cat and a cup of scikit-image as a network colorizes them, with errors."""
+    network, image_size, *_ = load_model(model)
+    targets = {"portrait": astronaut()[FACE], "cat": cat(), "cup": coffee()}
+    drawn: dict[str, list[np.ndarray]] = {"gray": [], "colorized": [], "original": []}
+    captions = []
+    for name, target in targets.items():
+        rgb = colorize(network, luma(target), image_size)
+        for images, image in zip(drawn.values(), (luma(target), rgb, target), strict=True):
+            images.append(image)
+        error = is_outside_margin(rgb, target, network.margin).mean()
+        captions.append(f"{name}: {error:.3f}")
+    write_png(figure, image_figure(f"{network.margin}-margin errors", drawn, captions), dpi=120)
 
 
 def rows(figure: Path, split: Path, predictions: list[Path], choice: str) -> None:
@@ -90,8 +111,13 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     command = commands.add_parser("portrait", help="a portrait, colorized by several networks")
     command.add_argument("figure", type=Path, help="PNG file to write")
+    command.add_argument("table", type=Path, help="lookup table, .npy")
     command.add_argument("models", type=Path, nargs="+", help="model files; their stems are labels")
     command.set_defaults(draw=portrait)
+    command = commands.add_parser("subjects", help="a portrait, a cat and a cup by one network")
+    command.add_argument("figure", type=Path, help="PNG file to write")
+    command.add_argument("model", type=Path, help="model file")
+    command.set_defaults(draw=subjects)
     command = commands.add_parser("rows", help="photographs of a split, predicted by networks")
     command.add_argument("figure", type=Path, help="PNG file to write")
     command.add_argument("split", type=Path, help="prepared split")

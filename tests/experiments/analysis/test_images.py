@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage.data import astronaut
+from skimage.data import astronaut, coffee
 
 from colorizer.data.color import luma
 from colorizer.files import write_yaml
@@ -35,18 +35,33 @@ def draw(tmp_path, monkeypatch):
     return run
 
 
-def test_a_portrait_is_drawn_as_each_network_colorizes_it(draw):
-    networks = {"few": build(), "many": build(kernels=16)}
-    for name, network in networks.items():
-        save_model(Path(name), TrainedModel(network, (16, 16), "tiny", 12, {}))
-    title, drawn, captions = draw("portrait", "p.png", *networks)["p.png"]
+def test_a_portrait_is_drawn_by_a_lookup_table_and_as_each_network_colorizes_it(draw, capsys):
+    network = build()
+    save_model(Path("a_network"), TrainedModel(network, (16, 16), "tiny", 12, {}))
+    table = np.stack([np.arange(256), 255 - np.arange(256), np.full(256, 7)], -1).astype(np.uint8)
+    np.save("table.npy", table)
+    title, drawn, captions = draw("portrait", "p.png", "table.npy", "a_network")["p.png"]
     face = astronaut()[20:200, 130:310]
-    images = [colorize(network, luma(face), (16, 16)) for network in networks.values()]
-    for found, expected in zip(drawn, (luma(face), *images, face), strict=True):
+    gray = luma(face)
+    by_table = np.stack([gray, 255 - gray, np.full_like(gray, 7)], axis=-1)
+    images = [np.dstack([gray] * 3), by_table, colorize(network, gray, (16, 16))]
+    for found, expected in zip(drawn, (*images, face), strict=True):
         np.testing.assert_array_equal(found, expected)
-    few, many = ((np.abs(image.astype(int) - face) >= 12).mean() for image in images)
-    assert captions == ["gray", f"few: {few:.2f}", f"many: {many:.2f}", "original"]
+    errors = [(np.abs(image.astype(int) - face) >= 12).mean() for image in images]
+    names = ["gray", "lookup table", "a network"]
+    expected = [f"{name}: {error:.3f}" for name, error in zip(names, errors, strict=True)]
+    assert captions == [*expected, "original"]
+    assert f"a network: {errors[-1]:.4f}\n" in capsys.readouterr().out
     assert title == "12-margin errors"
+
+
+def test_subjects_are_drawn_gray_colorized_and_as_they_are(draw):
+    save_model(Path("model"), TrainedModel(build(), (16, 16), "tiny", 12, {}))
+    _, drawn, captions = draw("subjects", "s.png", "model")["s.png"]
+    np.testing.assert_array_equal(drawn[2], luma(coffee()))
+    np.testing.assert_array_equal(drawn[8], coffee())
+    error = (np.abs(drawn[5].astype(int) - coffee()) >= 12).mean()
+    assert captions[2] == f"cup: {error:.3f}"
 
 
 @pytest.fixture
