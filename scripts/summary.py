@@ -21,7 +21,7 @@ def main() -> None:
     print(f"  {table:.4f}  a lookup table from gray level to color")
     print(f"  {measured['gray']['margin_error']:.4f}  the input unchanged")
     tried = ""
-    if params.data.name == "sample":
+    if params.data.name == "sample" and TRIED.exists():
         error = json.loads(TRIED.read_text(encoding="utf-8"))["margin_error"]
         tried = f" ({error:.4f} on the sample)"
     print(f"Figures: plots/images. Next: python -m experiments.models ours_small{tried}")
