@@ -128,9 +128,9 @@ def test_documents_have_tables_of_the_report(results, tmp_path):
     text = "<!-- chosen epochs of faces -->\n{}<!-- end -->\n<!-- a of sample -->\n<!-- end -->\n"
     document.write_text(text.format("old\n"))
     copy_tables(document, "faces", tables)
-    assert document.read_text() == text.format(f"\n{tables['chosen epochs']}\n\n")
+    assert document.read_text() == text.format(f"{tables['chosen epochs']}\n")
     copy_tables(document, "faces", tables)
-    assert document.read_text() == text.format(f"\n{tables['chosen epochs']}\n\n")
+    assert document.read_text() == text.format(f"{tables['chosen epochs']}\n")
     with pytest.raises(report.InputError, match="sample has no table a"):
         copy_tables(document, "sample", {})
 
