@@ -82,6 +82,8 @@ def own(built: Path, run: Run) -> Path:
         shutil.copy(photo, built / f"album/Photo {number:02}.PNG")
     assert "gain_over_table" in bash(run, *blocks(OWN))
     assert "trained on faces: 5001 photographs" in bash(run, *blocks(OWN, "gray"))
+    for folder in ("album", "colors", "more", "rows"):
+        shutil.rmtree(built / folder)
     return built / "data/raw/mine"
 
 
