@@ -2,8 +2,6 @@
 
 import runpy
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,13 +63,3 @@ def test_a_failure_is_one_line_and_changes_no_file(stage, monkeypatch):
     assert ended.value.code.startswith(f"error: {message}")
     assert ended.value.code.isprintable()
     assert contents() == before
-
-
-@pytest.mark.usefixtures("built")
-def test_a_failure_as_dvc_sees_it():
-    write_params("train", "epochs", 0)
-    command = [sys.executable, "-m", "stages.sample"]  # of the stages the one that loads least
-    environment = {"PYTHONPATH": str(REPOSITORY)}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    line = "error: params.yaml: train.epochs is 0: Input should be greater than or equal to 1\n"
-    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", line)

@@ -8,6 +8,7 @@ import pytest
 
 from colorizer.data.splits import open_split
 from tests.conftest import RAW, REPOSITORY, contents
+from tests.stages.conftest import metrics
 
 FIGURES, PREDICTIONS = Path("plots/images"), Path("data/predictions")
 CURVES = {f"{name}.png" for name in ("training_mse", "validation_mse", "both_mse", "margin_error")}
@@ -67,9 +68,12 @@ def test_test_photographs_are_drawn_above_their_predictions(run_stage, monkeypat
 
 
 @pytest.mark.usefixtures("built")
-def test_a_diverged_run_is_drawn_in_black(run_stage, params):
+def test_a_diverged_run_is_reported_and_drawn_in_black(run_stage, params, capsys):
     params["train"] |= {"learning_rate": 1e6, "epochs": 9}
     for stage in ("train", "evaluate", "predict_test", "plot"):
         run_stage(stage)
+    assert "diverged in epoch" in capsys.readouterr().out
+    assert metrics("metrics/train.json")["diverged"] == 1
+    assert metrics("metrics/evaluate.json")["margin_error"] == 1
     assert {*contents(FIGURES)} == NAMES
     assert not np.load(PREDICTIONS / "estimations_test.npy").any()

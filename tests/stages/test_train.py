@@ -1,11 +1,8 @@
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
-from colorizer.data.splits import open_split
-from colorizer.models.colorizer import predict_rows
 from colorizer.models.model_file import load_model
 from tests.stages.conftest import metrics, series
 
@@ -21,20 +18,7 @@ def test_the_metrics_are_those_of_the_best_epoch_in_the_history():
     assert [*reported] == [*expected]
     assert reported == pytest.approx(expected, abs=1e-6)
     assert [row["epoch"] for row in history] == [1, 2, 3]
-
-
-@pytest.mark.usefixtures("built")
-def test_the_model_file_has_the_errors_and_the_facts_that_training_reported():
-    model, validation = load_model(Path(OUTPUTS[0])), open_split(Path("data/prepared/val"))
-    gray, target = torch.from_numpy(validation.gray), torch.from_numpy(validation.rgb)
-    batches = predict_rows(model.network, gray, torch.arange(6), flip_tta=False)
-    off = torch.cat([prediction for _, prediction in batches]) - target
-    assert metrics(OUTPUTS[1])["val_margin_error"] == round(
-        (off.abs() >= 12).double().mean().item(), 6
-    )
-    assert metrics(OUTPUTS[1])["val_mse"] == pytest.approx(
-        off.square().mean().item() / 127.5**2, abs=1e-6
-    )
+    model = load_model(Path(OUTPUTS[0]))
     assert model.training == "trained on tiny: 12 photographs of 16x16 pixels"
 
 
@@ -61,13 +45,3 @@ def test_the_margin_decides_what_counts_as_an_error(run_stage, params):
     params["metric"]["margin"] = 100
     run_stage("train")
     assert metrics("metrics/train.json")["val_margin_error"] < before["val_margin_error"]
-
-
-@pytest.mark.usefixtures("built")
-def test_a_diverged_run_is_reported(run_stage, params, capsys):
-    params["train"] |= {"learning_rate": 1e6, "epochs": 9}
-    run_stage("train")
-    reported = metrics("metrics/train.json")
-    assert (reported["diverged"], reported["val_margin_error"], reported["best_epoch"]) == (1, 1, 0)
-    assert reported["epochs"] == len(series("plots/history.csv")) < 9
-    assert "diverged in epoch" in capsys.readouterr().out
