@@ -2,7 +2,6 @@ import errno
 import io
 import os
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 
@@ -58,16 +57,6 @@ def test_finds_photographs_at_any_depth_in_a_fixed_order(tmp_path):
     assert others == ["Thumbs.db", "b/jpg", "notes.txt"]
 
 
-def test_names_with_spaces_and_other_alphabets_are_accepted(tmp_path):
-    names = ["my photo.jpg", "фото.jpg", "写真\u3000一.jpg", "9.41\u202fAM.jpg", "👩\u200d🚀.jpg"]
-    for name in names:
-        save(tmp_path / name, "RGB", (16, 16), RED)
-    photos, _ = find_photos(tmp_path)
-    assert sorted(map(str, photos)) == sorted(names)
-    for path in photos:
-        assert (decode_photo(tmp_path / path, 16)[..., 0] > 250).all()
-
-
 @pytest.mark.parametrize("name", [b"two\nlines.jpg", b"latin-\xe9.jpg", b"page\f.jpg"])
 def test_names_that_are_not_one_line_of_utf8_are_refused(tmp_path, name):
     path = save(tmp_path / os.fsdecode(name), "RGB", (16, 16), RED)
@@ -114,9 +103,9 @@ def test_content_decides_where_the_suffix_says_nothing_and_camera_raw_is_no_phot
 
 
 def test_a_photograph_of_the_right_size_keeps_its_pixels(tmp_path):
-    rgb = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    Image.fromarray(rgb).save(tmp_path / "x.png")
-    np.testing.assert_array_equal(decode_photo(tmp_path / "x.png", 16), rgb)
+    path, rgb = tmp_path / "9.41\u202fAM 写真\u3000一 👩\u200d🚀.png", EIGHT[:16, :16, :3]
+    Image.fromarray(rgb).save(path)
+    np.testing.assert_array_equal(decode_photo(path, 16), rgb)
 
 
 def test_a_wide_photograph_is_cropped_to_its_center(tmp_path):
@@ -165,27 +154,18 @@ def test_a_photograph_in_color_has_color_however_faded_or_small_it_is(side):
     assert tone(as_jpeg(mostly_gray)) == "color"
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_exif_orientation_is_applied(tmp_path, orientation):
-    up = EIGHT[..., :3]
-    left = up.swapaxes(0, 1)
-    # Stored rows and columns by the standard (CIPA DC-008, tag Orientation).
-    stored = [up, up[:, ::-1], up[::-1, ::-1], up[::-1]]
-    stored += [left, left[::-1], left[::-1, ::-1], left[:, ::-1]]
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image = Image.fromarray(np.ascontiguousarray(stored[orientation - 1]))
-    for name in ("x.png", "x.tif"):
-        image.save(tmp_path / name, exif=exif)
-        np.testing.assert_array_equal(read_photo(tmp_path / name), up)
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_the_exif_orientation_is_applied(tmp_path, suffix):
+    exif, path = Image.Exif(), tmp_path / f"x.{suffix}"
+    exif[0x0112] = 8  # the first row is the left side, from below (CIPA DC-008)
+    Image.fromarray(EIGHT[..., :3]).save(path, exif=exif)
+    np.testing.assert_array_equal(read_photo(path), np.rot90(EIGHT[..., :3]))
 
 
 @pytest.mark.parametrize(
     ("mode", "color", "expected"),
     [
         ("RGBA", (255, 0, 0, 0), (255, 255, 255)),
-        ("RGBA", (255, 0, 0, 255), RED),
-        ("LA", (0, 0), (255, 255, 255)),
         ("1", 1, (255, 255, 255)),
         ("CMYK", (0, 255, 255, 0), RED),
     ],
@@ -207,11 +187,9 @@ def test_half_transparent_pixels_are_mixed_with_white(mode):
 
 
 def swapped_profile() -> bytes:
-    """The profile of sRGB with red and green exchanged, under another name."""
+    """The profile of sRGB with red and green exchanged."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    for one, other in [(b"rXYZ", b"gXYZ"), (b"rTRC", b"gTRC")]:
-        profile = profile.replace(one, b"????").replace(other, one).replace(b"????", other)
-    return profile.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    return profile.replace(b"rXYZ", b"????").replace(b"gXYZ", b"rXYZ").replace(b"????", b"gXYZ")
 
 
 @pytest.mark.parametrize(("mode", "color"), [("RGB", RED), ("RGBA", (*RED, 255)), ("P", 1)])
@@ -395,14 +373,6 @@ def test_a_progressive_jpeg_without_its_end_is_refused(tmp_path):
     content = (tmp_path / "x.jpg").read_bytes()
     (tmp_path / "x.jpg").write_bytes(content[: content.rindex(b"\xff\xc4")])  # the last scan
     assert "truncated" in refusal(tmp_path / "x.jpg")
-
-
-def test_a_machine_without_a_temporary_folder_reads_tiff(tmp_path, monkeypatch):
-    Image.fromarray(EIGHT[..., :3]).save(tmp_path / "x.tif", compression="tiff_lzw")
-    with monkeypatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-        image = read_photo(tmp_path / "x.tif")
-    np.testing.assert_array_equal(image, EIGHT[..., :3])
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE, errno.ENOSPC, errno.ENOMEM])
