@@ -4,9 +4,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from dvc.utils.hydra import apply_overrides
-from hypothesis import given
-from hypothesis import strategies as st
 
 from colorizer import files
 from colorizer.errors import InputError
@@ -68,23 +65,10 @@ def test_metrics_that_are_not_finite_are_refused(tmp_path):
     assert contents(tmp_path) == {}
 
 
-@pytest.mark.parametrize("value", [1e-8, 1e5, 16, True, "all"])
-def test_what_dvc_exp_run_writes_is_read(tmp_path, value):
-    """PyYAML would read 1e-08 as text."""
-    (tmp_path / "params.yaml").write_text("section:\n  value: 0.5  # a comment\n")
-    apply_overrides(str(tmp_path / "params.yaml"), [f"section.value={value}"])  # option -S
-    assert read_yaml(tmp_path / "params.yaml") == {"section": {"value": value}}
-
-
-TEXT = st.text(st.characters(codec="ascii"))
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
-
-
-@given(st.dictionaries(TEXT, SCALARS | st.lists(SCALARS)))
-def test_yaml_round_trips_in_its_order(tmp_path_factory, content):
-    file = tmp_path_factory.mktemp("yaml") / "file.yaml"
-    files.write_yaml(file, content)
-    assert [*read_yaml(file).items()] == [*content.items()]
+def test_yaml_is_written_in_the_order_of_its_keys_and_read_as_dvc_does(tmp_path):
+    content = {"b": {"all": 1e-08, "ab": [True, None, "1e5"]}, "a": 16}
+    files.write_yaml(tmp_path / "file.yaml", content)
+    assert str(read_yaml(tmp_path / "file.yaml")) == str(content)
 
 
 @pytest.mark.parametrize("text", ["a: [1", "a: 1\na: 2\n", "a: 2020-01-45\n", "a: \udcff\n"])

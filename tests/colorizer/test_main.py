@@ -102,12 +102,15 @@ def test_side_by_side_shows_gray_colorized_and_original(run, gray, mode, images)
         np.testing.assert_array_equal(last, target)
 
 
-def test_all_outputs_can_have_one_format(run, gray):
+def test_all_outputs_can_have_one_format_and_saturation(run, gray):
     for name in ("a.png", "b.jpg"):
         Image.fromarray(gray).save(name)
-    run("a.png", "b.jpg", "-o", "out", "--format", "tiff")
+    run("a.png", "b.jpg", "-o", "out", "--format", "tiff", "--saturation", "0")
     assert files("out") == ["a.tif", "b.tif"]
-    assert {Image.open(Path("out", name)).format for name in files("out")} == {"TIFF"}
+    for name in files("out"):
+        image = Image.open(Path("out", name))
+        assert image.format == "TIFF"
+        assert np.asarray(image).std(axis=-1).max() == 0  # no colors
 
 
 def test_nothing_is_overwritten_without_force(run, gray):
@@ -178,21 +181,10 @@ def test_photographs_that_fail_do_not_stop_the_others(run, gray, capsys):
     for name in ("a.png", "a.bmp", "b.png"):
         Image.fromarray(gray).save(name)
     Path("bad.png").write_text("not an image")
-    Image.fromarray(gray).save("x" * 255, "PNG")  # with .png, its name is too long
     Image.new("L", (33_000, 2), 99).save("wide.jpg")  # twice that is more than JPEG can hold
-    arguments = (
-        "a.png",
-        "a.bmp",
-        "x" * 255,
-        "wide.jpg",
-        "bad.png",
-        "b.png",
-        "-o",
-        "out",
-        "--side-by-side",
-    )
+    Image.fromarray(gray).save(long := "x" * 255, "PNG")  # with .png, its name is too long
     with pytest.raises(InputError, match=r"^4 photographs failed"):
-        run(*arguments)
+        run("a.png", "a.bmp", long, "wide.jpg", "bad.png", "b.png", "-o", "out", "--side-by-side")
     assert files("out") == ["a.png", "b.png"]
     printed = capsys.readouterr().err
     assert "error: a.bmp: has the output of a.png, out/a.png; rename one" in printed
@@ -234,19 +226,6 @@ def test_the_largest_photograph_is_an_option(run, gray, capsys):
         assert files(limit) == ["a.tif"]
 
 
-def test_saturation_scales_the_colors(run):
-    gray = np.full((30, 44), 128, np.uint8)
-    Image.fromarray(gray).save("a.png")
-    distances = []
-    for saturation in ("0", "1", "2"):
-        run("a.png", "-o", saturation, "--saturation", saturation)
-        rgb = np.asarray(Image.open(Path(saturation, "a.png"))).astype(int)
-        distances.append(rgb[15, 22] - 128)
-    assert not distances[0].any()
-    assert np.abs(distances[1]).max() > 5
-    np.testing.assert_allclose(distances[2], 2 * distances[1], atol=1)
-
-
 @pytest.mark.parametrize(
     "words",
     [
@@ -255,9 +234,6 @@ def test_saturation_scales_the_colors(run):
         ("--quality", "0"),
         ("--quality", "101"),
         ("--max-megapixels", "0"),
-        ("--max-megapixels", "-inf"),
-        ("--max-megapixels", "nan"),
-        ("--format", "gif"),
         ("--force", "--skip-existing", "--skip-existing"),
     ],
 )

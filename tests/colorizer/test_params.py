@@ -21,10 +21,8 @@ UNET = {"network": "unet", "color_space": "ycbcr", "depth": 1}
 BAD_VALUES = [
     ({"model": {"kernels": 0}}, "model.kernels is 0: Input should be greater than or equal to 1"),
     ({"model": {"kernels": "8"}}, "model.kernels is '8': Input should be a valid integer"),
-    ({"model": {"kernels": 8.0}}, "model.kernels is 8.0: Input should be a valid integer"),
     ({"model": {"kernals": 8}}, "model.kernals is 8: Extra inputs are not permitted"),
     ({"model": {"network": "a\nb"}}, r"model.network is 'a\nb': Input should be 'plain' or 'unet'"),
-    ({"model": {"tanh": 0}}, "model.tanh is 0: Input should be a valid boolean"),
     ({"train": {"learning_rate": float("nan")}}, "train.learning_rate is nan: "),
     ({"train": {"learning_rate": 0.0}}, "train.learning_rate is 0.0: Input should be greater than"),
     ({"train": {"launcher": "torchrun;ls"}}, "train.launcher is 'torchrun;ls': String should"),
@@ -88,22 +86,13 @@ def test_the_name_of_a_data_set_is_text(tmp_path, name, text):
     [
         ("", "Input should be a valid dictionary"),
         ("data:\n", "data is None: Input should be a valid dictionary"),
-        ("datum: {}\n", "data: Field required"),
+        ("data: {}\n", r"data\.name: Field required; sample: Field required"),
     ],
 )
 def test_a_file_without_the_sections_is_refused(tmp_path, text, message):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
         load_params(tmp_path / "params.yaml")
-
-
-def test_every_key_is_required():
-    for section, values in small_params().items():
-        for key in values:
-            params = small_params()
-            del params[section][key]
-            with pytest.raises(InputError, match=rf"^params: {section}\.{key}: Field required$"):
-                validated(params, Params, "params")
 
 
 def test_all_bad_values_are_reported_at_once():

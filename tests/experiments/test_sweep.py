@@ -316,20 +316,6 @@ def test_what_cannot_run_is_one_line(project, start, change, words, message):
     assert "Traceback" not in error
 
 
-def test_a_wrong_setting_of_dask_is_one_line(project, start):
-    sweeping = start(
-        project,
-        "sweep",
-        "same",
-        DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION="true",
-        DASK_TEMPORARY_DIRECTORY="/proc/none",
-    )
-    _, error = sweeping.communicate()
-    assert sweeping.returncode == 1
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-
-
 def test_differences_are_told_column_by_column(tmp_path):
     def tables(**changes: str) -> dict[Path, pd.DataFrame]:
         row = dict.fromkeys(MEASURED, "1") | {"name": "a"} | changes

@@ -31,13 +31,11 @@ NOT_WITHIN = "error: metrics are not within tolerance"
     [
         (SAME, {}, {}, IDENTICAL),
         (SAME, {"model": "c3"}, {}, DIFFERENT),
-        (SAME, {"model": None}, {}, DIFFERENT),
         (OTHER, {}, {}, IDENTICAL),
         (OTHER, {"data/prepared/val": "c3"}, {}, DIFFERENT),
         (OTHER, {"model": "c3"}, {}, WITHIN),
         (OTHER, {"model": "c3"}, {"evaluate.margin_error": 0.2509}, WITHIN),
         (OTHER, {"model": "c3"}, {"evaluate.margin_error": 0.2511}, NOT_WITHIN),
-        (OTHER, {"model": "c3"}, {"evaluate.margin_error": 0.2489}, NOT_WITHIN),
         (OTHER, {"model": "c3"}, {"train.val_mse": 0.010009}, WITHIN),
         (OTHER, {"model": "c3"}, {"train.val_mse": 0.010011}, NOT_WITHIN),
         (OTHER, {"model": "c3"}, {"train.val_mse": None}, NOT_WITHIN),
