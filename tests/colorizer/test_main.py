@@ -177,20 +177,28 @@ def test_metadata_are_taken_over_unless_they_are_stripped(run, gray, strip):
     assert found == ((None,) * 3 if strip else ("a title", (300, 300), b"seen by nobody"))
 
 
-def test_photographs_that_fail_do_not_stop_the_others(run, gray, capsys):
-    for name in ("a.png", "a.bmp", "b.png"):
+def test_photographs_that_fail_do_not_stop_the_others(run, gray, capsys, monkeypatch):
+    def read(path: Path, *options) -> Image.Image:
+        if path.name == "large.png":
+            raise MemoryError
+        return read_photo(path, *options)
+
+    monkeypatch.setattr("colorizer.__main__.read_photo", read)
+    for name in ("a.png", "a.bmp", "large.png", "b.png"):
         Image.fromarray(gray).save(name)
     Path("bad.png").write_text("not an image")
     Image.new("L", (33_000, 2), 99).save("wide.jpg")  # twice that is more than JPEG can hold
     Image.fromarray(gray).save(long := "x" * 255, "PNG")  # with .png, its name is too long
-    with pytest.raises(InputError, match=r"^4 photographs failed"):
-        run("a.png", "a.bmp", long, "wide.jpg", "bad.png", "b.png", "-o", "out", "--side-by-side")
+    photos = ("a.png", "a.bmp", long, "wide.jpg", "bad.png", "large.png", "b.png")
+    with pytest.raises(InputError, match=r"^5 photographs failed"):
+        run(*photos, "-o", "out", "--side-by-side")
     assert files("out") == ["a.png", "b.png"]
     printed = capsys.readouterr().err
     assert "error: a.bmp: has the output of a.png, out/a.png; rename one" in printed
     assert "error: bad.png: is not an image in a known format" in printed
     assert "File name too long" in printed
     assert "out/wide.jpg: cannot be written" in printed
+    assert "large.png: takes more memory than there is" in printed
 
 
 def test_what_is_printed(run, gray, capsys):
@@ -205,15 +213,6 @@ def test_what_is_printed(run, gray, capsys):
         "pretrained/faces.safetensors: trained on tiny: 12 photographs of 16x16 pixels; "
         "subjects unlike its training data tend to come out brown\ncolorized 1 photographs in "
     )
-
-
-def test_threads_are_as_many_as_joblib_counts(run, gray, monkeypatch):
-    asked = []
-    monkeypatch.setattr("colorizer.__main__.configure_torch", asked.append)
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 3)
-    Image.fromarray(gray).save("a.png")
-    run("a.png", "-o", "out")
-    assert asked == [3]
 
 
 def test_the_largest_photograph_is_an_option(run, gray, capsys):
@@ -243,24 +242,6 @@ def test_options_out_of_range_are_refused(run, gray, words, capsys):
         run("a.png", "-o", "out", *words)
     assert f"argument {words[-2]}" in capsys.readouterr().err
     assert not Path("out").exists()
-
-
-def test_a_photograph_that_needs_too_much_memory_does_not_stop_the_others(
-    run, gray, capsys, monkeypatch
-):
-    for name in ("a.png", "b.png"):
-        Image.fromarray(gray).save(name)
-
-    def read(path: Path, *options) -> Image.Image:
-        if path.name == "a.png":
-            raise MemoryError
-        return read_photo(path, *options)
-
-    monkeypatch.setattr("colorizer.__main__.read_photo", read)
-    with pytest.raises(InputError, match=r"^1 photograph failed"):
-        run("a.png", "b.png", "-o", "out")
-    assert files("out") == ["b.png"]
-    assert "a.png: takes more memory than there is" in capsys.readouterr().err
 
 
 def test_invalid_arguments_are_input_errors(run, gray):

@@ -4,7 +4,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from colorizer import metrics
 from colorizer.data.color import luma
@@ -105,19 +104,6 @@ def test_accuracy_is_that_of_the_course_scorer(images):
     within = np.abs(images.astype(np.int64) - targets.astype(np.int64)) < 12
     assert 0 < within.mean() < 1
     assert score(images, targets).accuracy == pytest.approx(np.mean([i.mean() for i in within]))
-
-
-def test_psnr_and_ssim_equal_those_of_scikit_image_in_any_batches(images):
-    targets = images[::-1] // 2
-    totals = score(images[:2], targets[:2])
-    totals.add(images[2:], targets[2:])
-    psnr = peak_signal_noise_ratio(targets, images, data_range=255)
-    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    ssim = [
-        structural_similarity(*pair, channel_axis=-1, data_range=255, **window)
-        for pair in zip(images, targets, strict=True)
-    ]
-    assert (totals.psnr, totals.ssim) == pytest.approx((psnr, np.mean(ssim)))
 
 
 def test_exact_images_have_finite_scores(images):

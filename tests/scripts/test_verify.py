@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from dvc.repo import Repo
 
 from colorizer.device import available_device, processor_name
@@ -51,11 +50,6 @@ def test_verdict(processor, outputs, metrics, verdict):
     except InputError as error:
         found = f"error: {error}"
     assert found == verdict
-
-
-def test_a_limit_of_onednn_makes_another_kind_of_processor(monkeypatch):
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    assert processor_name(torch.device("cpu")).endswith(", oneDNN up to AVX2")
 
 
 def commit() -> None:

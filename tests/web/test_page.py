@@ -55,16 +55,6 @@ def test_without_gradio_there_is_one_line():
 
 
 @needs_gradio
-def test_a_port_that_does_not_exist_is_refused(monkeypatch, capsys):
-    from web.__main__ import main
-
-    monkeypatch.setattr(sys, "argv", ["web", "--port", "80000"])
-    with pytest.raises(SystemExit):
-        main()
-    assert capsys.readouterr().err.endswith("should be 1 to 65535, is 80000\n")
-
-
-@needs_gradio
 def test_an_experiment_is_labeled_with_the_params_that_it_changes(repository, monkeypatch):
     from web.__main__ import list_networks
 

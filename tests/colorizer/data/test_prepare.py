@@ -112,10 +112,3 @@ def test_a_split_that_is_of_no_use_is_named(run, raw, split, write, message):
         write(path)
     with pytest.raises(InputError, match=f"^{RAW}/{message}"):
         run("out", bad_photos="skip")
-
-
-def test_a_missing_split_is_named_before_anything_is_decoded(run, raw, tmp_path):
-    (raw / "test").rename(tmp_path / "away")
-    with pytest.raises(InputError, match=f"^{RAW}/test: no such folder"):
-        run("out")
-    assert not (tmp_path / "out").exists()
