@@ -79,6 +79,11 @@ def test_what_is_not_yaml_is_an_error_of_one_line(tmp_path, text):
         read_yaml(file)
 
 
+def test_yaml_that_is_missing_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.yaml: no such file$"):
+        read_yaml(tmp_path / "none.yaml")
+
+
 def test_commands_work_from_a_folder_of_the_project(tmp_path, monkeypatch):
     (tmp_path / "project/docs").mkdir(parents=True)
     (tmp_path / "project/dvc.yaml").touch()

@@ -199,6 +199,7 @@ def test_a_sweep_goes_on_after_a_kill_lists_what_fails_twice_and_can_be_rechecke
     assert ran() == ["13", "13", "2", "2", "4"], out + error  # the first 2 was killed
     assert experiments(project).keys() == {f"tiny-three-kernels_{n}-5" for n in (2, 4)}
     assert "2 of 3 runs finished" in out
+    assert (project / "results/report.md").exists()
     assert error.splitlines()[-2:] == [
         "error: failed twice (results/failed.log has their output):",
         "  tiny-three-kernels_13-5: error: model.kernels is 13, which is unlucky",

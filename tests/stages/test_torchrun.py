@@ -32,9 +32,9 @@ def take_outcome() -> dict[str, torch.Tensor]:
 
 # Batches of 5, 5 and 2 of 12 photographs leave the processes with different shares, batches of 11
 # and 1 leave one with nothing.
-@pytest.mark.slow  # 10 seconds each: three processes import PyTorch
 @pytest.mark.parametrize(
-    ("model", "loss", "batch_size"), [({}, "mse", 5), (BINS, "cross_entropy", 11)]
+    ("model", "loss", "batch_size"),
+    [({}, "mse", 5), pytest.param(BINS, "cross_entropy", 11, marks=pytest.mark.slow)],
 )
 def test_two_processes_train_as_one(
     run_stage, make_split, params, monkeypatch, model, loss, batch_size

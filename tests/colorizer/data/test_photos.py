@@ -319,6 +319,7 @@ CODE_POINTS = {
     (12, 13): "is in Display P3; convert it to sRGB",
     (1, 8): "is in colors with the code points 1 and 8; convert it to sRGB",
     (1, 13): "",
+    (1, 14): "",
     (2, 2): "",
 }
 

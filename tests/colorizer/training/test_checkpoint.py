@@ -25,6 +25,8 @@ def test_a_missing_or_damaged_checkpoint_is_not_used(tmp_path):
     for damaged in (b"", b"text", b"hello", whole[:-1], whole[:30], bytes(len(whole))):
         path.write_bytes(damaged)
         assert load_checkpoint(path, IDENTITY) is None
+    torch.save(IDENTITY | {"state": path}, path)  # an object, which could run code
+    assert load_checkpoint(path, IDENTITY) is None
 
 
 @pytest.fixture
@@ -61,6 +63,12 @@ def test_the_identity_depends_on_the_params_of_training(changed, params, section
 def test_the_identity_depends_on_data_and_code(changed, tmp_path, name):
     (tmp_path / name).write_text("other")
     assert changed() == ["inputs"]
+
+
+def test_the_identity_depends_on_the_unit_that_multiplies_bfloat16(changed, monkeypatch):
+    has_amx = torch.cpu.get_capabilities().get("amx_bf16")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": not has_amx})
+    assert changed() == ["machine"]
 
 
 def test_the_identity_depends_on_the_machine(changed, monkeypatch):
