@@ -100,7 +100,7 @@ def write_report(data: str, results: Path) -> tuple[Path, Tables]:
     tables: Tables = {}
     parts = [
         *_header(data, rows),
-        *_networks(rows, results, tables),
+        *_networks(rows, results),
         *_grid(rows, runs, charts),
         *_published(rows, results, data, published, charts, tables),
         *_answers(rows, params_of, published_errors, charts, tables),
@@ -139,7 +139,7 @@ def _header(data: str, rows: pd.DataFrame) -> Iterator[str]:
     yield "\n".join(f"{name}: {', '.join(sorted({*facts[name]}))}." for name in facts)
 
 
-def _networks(rows: pd.DataFrame, results: Path, tables: Tables) -> Iterator[str]:
+def _networks(rows: pd.DataFrame, results: Path) -> Iterator[str]:
     """All networks, those with the lowest error first; then training times, if they are there."""
     networks = trained(rows).groupby("network")["margin_error"].mean().sort_values(kind="stable")
     failed = [network for network in rows["network"].unique() if network not in networks]
@@ -158,11 +158,6 @@ def _networks(rows: pd.DataFrame, results: Path, tables: Tables) -> Iterator[str
         "SWEEP/POINT, in experiments/sweeps.yaml."
     )
     yield _markdown(table)
-    scored = trained(rows).dropna(subset="accuracy").groupby("network")
-    if len(scored):
-        errors = scored[["margin_error", "accuracy"]].agg(mean_and_std, 4)
-        errors.insert(0, "seeds", scored["seed"].agg(lambda seeds: ", ".join(map(str, seeds))))
-        tables["accuracy"] = errors.sort_values("accuracy").to_markdown(disable_numparse=True)
     if (results / EPOCH_TIMES_FILE).exists():
         times = pd.read_csv(results / EPOCH_TIMES_FILE).set_index("model")
         times["epochs"] = rows[rows["sweep"] == STEPS].groupby("point")["epochs"].mean()
