@@ -1,7 +1,7 @@
 """Write the report of a results folder: its networks, the answers to questions.csv, and charts.
 
 What has no rows is left out. Tables of the report are also copied into the documents that are
-given, between the lines `<!-- NAME of DATA -->` and `<!-- end -->`.
+given, below lines `<!-- NAME of DATA -->`.
 """
 
 import argparse
@@ -121,11 +121,11 @@ def copy_tables(document: Path, data: str, tables: Tables) -> None:
     def table(match: re.Match[str]) -> str:
         if match[2] not in tables:
             raise InputError(f"{document}: {data} has no table {match[2]}; has {', '.join(tables)}")
-        return f"{match[1]}\n{tables[match[2]]}\n{match[3]}"
+        return f"{match[1]}\n{tables[match[2]]}\n"
 
-    marks = rf"(<!-- ([^>\n]+) of {re.escape(data)} -->)\n.*?(<!-- end -->)"
+    marked = rf"(<!-- (.+) of {re.escape(data)} -->)\n(?:\|.*\n)*"
     text = document.read_text(encoding="utf-8")
-    write_text(document, re.sub(marks, table, text, flags=re.DOTALL))
+    write_text(document, re.sub(marked, table, text))
 
 
 def _markdown(rows: Sequence[Mapping[str, object]]) -> str:
