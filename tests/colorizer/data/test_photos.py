@@ -408,6 +408,10 @@ def test_what_is_damaged_or_no_photograph_is_refused_in_one_line(tmp_path, name)
     refusal(tmp_path / name)
 
 
+def test_what_is_no_file_is_refused_before_it_is_read(tmp_path):
+    assert refusal(tmp_path).startswith("is not a file")  # reading a pipe would wait forever
+
+
 def test_postscript_is_not_executed(tmp_path, monkeypatch):
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_: pytest.fail("executed"))
     path = save(tmp_path / "x.jpg", "L", (9, 9), 0, format="EPS")
