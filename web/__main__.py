@@ -47,7 +47,8 @@ def list_networks() -> list[tuple[str, str]]:
 
 def error_map(errors: np.ndarray, margin: int) -> Figure:
     """Draw the worst channel of errors, uint8 (H, W, 3), white within the margin, with a legend."""
-    figure = Figure((6, 6), dpi=200, layout="constrained")
+    height = 4 * min(1, len(errors) / errors.shape[1]) + 0.7  # inches, with the legend
+    figure = Figure((4, height), dpi=300, layout="constrained")
     axes = figure.add_subplot(xticks=[], yticks=[])
     step = max(errors.shape) // 1200 + 1  # Matplotlib takes 40 bytes a pixel
     image = axes.imshow(errors[::step, ::step].max(-1), "inferno_r", vmin=margin, vmax=6 * margin)
@@ -65,26 +66,28 @@ def show_results(paths: list[str] | None, network: str, saturation: float) -> No
         model_file.write_bytes(dvc.api.read(str(MODEL_FILE), rev=network, mode="rb"))
     model = load_model(model_file)
     model.network.to(available_device())
-    for path in map(Path, paths or []):
+    for number, path in enumerate(map(Path, paths or []), 1):
+        gr.Info(f"Colorizing photograph {number} of {len(paths)}", duration=2)
         folder = mkdtemp(dir=path.parent)
         try:
             gray = read_photo(path, "L", MAX_MEGAPIXELS)
             result = colorize_image(gray, model.network, model.image_size, saturation, beside=False)
             file = with_suffix_of(Path(folder, "file", path.name), format_of(path))
             write_photo(file, result, 95, gray.info)
-            before = over_white(read_photo(path, "RGB", MAX_MEGAPIXELS))
-            before.save(f"{folder}/before.jpg")  # gradio would keep images in memory
-            over_white(result).save(f"{folder}/after.jpg")
+            before, after = over_white(read_photo(path, "RGB", MAX_MEGAPIXELS)), over_white(result)
+            pair = f"{folder}/before.jpg", f"{folder}/after.jpg"  # gradio would keep images
+            before.save(pair[0])
+            after.save(pair[1])
             with gr.Row():
-                gr.ImageSlider((f"{folder}/before.jpg", f"{folder}/after.jpg"), label=path.name)
+                gr.ImageSlider(pair, label="Before, after", buttons=["fullscreen"])
                 if tone(before) == "color":
-                    errors = distance(np.asarray(over_white(result)), np.asarray(before))
+                    errors = distance(np.asarray(after), np.asarray(before))
                     error_map(errors, margin).savefig(f"{folder}/errors.png")
                     label = f"{margin}-margin error {(errors >= margin).mean():.3f}"
                     gr.Image(f"{folder}/errors.png", label=label, buttons=["fullscreen"])
             gr.DownloadButton(f"Download {file.name}", file)
         except (InputError, MemoryError) as error:
-            gr.Warning(str(error).removeprefix(f"{path.parent}/"), duration=None)
+            gr.Textbox(str(error).removeprefix(f"{path.parent}/"), label="Error", interactive=False)
 
 
 def main() -> None:
@@ -100,18 +103,14 @@ def main() -> None:
     hosts = ["127.0.0.1", "localhost", args.host.replace("0.0.0.0", "*")]  # no DNS rebinding
     with TemporaryDirectory() as folder, gr.Blocks(title="colorizer") as page:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        uploads = gr.File(file_count="multiple", label="Photographs, in color or gray")
+        uploads = gr.File(label="Photographs, in color or gray", file_count="multiple", height=200)
         network = gr.Dropdown(list_networks(), label="Network")
         saturation = gr.Slider(0, 10, 1, step=0.1, label="Saturation")
         gr.render([uploads, network, saturation], concurrency_limit=1)(show_results)
+        app = {"middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]}
+        quiet = {"share": False, "footer_links": [], "run_history": False}
         page.launch(
-            server_name=args.host,
-            server_port=args.port,
-            share=False,
-            show_error=True,
-            footer_links=[],
-            run_history=False,
-            app_kwargs={"middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]},
+            server_name=args.host, server_port=args.port, show_error=True, app_kwargs=app, **quiet
         )
 
 

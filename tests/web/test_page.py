@@ -101,7 +101,9 @@ def test_photographs_are_colorized_without_other_machines(repository, address, r
         page.on("request", lambda request: urls.append(request.url))
         page.goto(address)
         page.locator("input[type=file]").set_input_files(sorted(tmp_path.glob("*.*")))
-        page.get_by_text("bad.png: is not an image in a known format").wait_for()
+        error = page.get_by_label("Error")
+        error.wait_for()
+        assert error.input_value().startswith("bad.png: is not an image in a known format")
         label = page.get_by_text("12-margin error")  # of one photograph
         text = label.inner_text()
         with page.expect_download() as download:
