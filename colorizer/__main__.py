@@ -124,7 +124,9 @@ def main() -> None:
     elif existing and not args.force:
         raise InputError(f"{existing[0]}: exists; --force replaces it, --skip-existing leaves it")
     if not args.model.exists():
-        raise InputError(f"{args.model}: no such file; make repro trains {MODEL_FILE}")
+        raise InputError(
+            f"{args.model}: no such file; run in the project's folder, or train one: make repro"
+        )
     configure_torch(joblib.cpu_count())
     model = load_model(args.model)
     model.network.to(available_device())

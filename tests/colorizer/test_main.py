@@ -260,7 +260,7 @@ def test_invalid_arguments_are_input_errors(run, gray):
         with pytest.raises(InputError, match=complaint):
             run(*words)
     Path("pretrained/faces.safetensors").unlink()
-    with pytest.raises(InputError, match="make repro trains"):
+    with pytest.raises(InputError, match="no such file; run in the project"):
         run("a.png", "-o", "out")
     assert not Path("out").exists()
 
