@@ -38,25 +38,17 @@ def test_the_seed_chooses_the_photographs(run_stage, params):
 
 
 @pytest.mark.usefixtures("built")
-def test_few_photographs_are_enough(run_stage, params):
-    params["plot"]["pictures"] = 20
-    run_stage("plot")
-    assert {*contents(FIGURES)} == NAMES
-
-
-@pytest.mark.usefixtures("built")
-def test_test_photographs_are_drawn_above_their_predictions(run_stage, monkeypatch):
-    drawn = {}
+def test_test_photographs_are_drawn_above_their_predictions(run_stage, params, monkeypatch):
+    params["plot"]["pictures"], drawn = 20, {}  # more than there are
     monkeypatch.setattr(
         "stages.plot.write_png", lambda path, *args: drawn.update({path.stem: args})
     )
     run_stage("plot")
+    assert {f"{name}.png" for name in drawn} == NAMES
     figure, dpi = drawn["test"]
     assert dpi == 50
-    test, predictions = (
-        open_split(Path("data/prepared/test")),
-        np.load(PREDICTIONS / "estimations_test.npy"),
-    )
+    test = open_split(Path("data/prepared/test"))
+    predictions = np.load(PREDICTIONS / "estimations_test.npy")
     names = (PREDICTIONS / "test_images.txt").read_text().splitlines()
     for gray, prediction in np.reshape(figure.axes, (2, -1)).T:
         name = f"{RAW}/test/images/{prediction.get_xlabel()}.png"
