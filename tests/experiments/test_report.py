@@ -5,9 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import ttest_rel
 
 from experiments import report
 from experiments.charts import ERROR_PANEL, curves_figure, differences_figure, grid_figure
@@ -17,8 +14,6 @@ from experiments.runs import read_runs
 from experiments.statistics import (
     failures,
     holm,
-    mean_and_std,
-    paired_test,
     rank_correlation,
     read_results,
 )
@@ -102,8 +97,10 @@ def test_a_question_is_answered_by_differences_of_the_same_seed(results):
             conv2_kernels16_0=0.23,
             conv2_kernels16_483=0.2,
             conv2_kernels16_484={"margin_error": 1, "diverged": 1},
+            conv1_483={"margin_error": 1, "diverged": 1},
         ),
     )
+    assert cells(lines, "report/conv1") == ["1", *[""] * 7, "1 of 1 diverged"]
     answer = cells(lines, "16 instead of 8 (1 of 3 diverged)")
     # Differences -0.01 and -0.05: mean -0.03, standard error 0.02, t of one degree 12.706.
     # Its p is 2 * (1/2 - arctan(1.5) / pi), with one degree of freedom, of one test.
@@ -122,6 +119,8 @@ def test_the_report_s_figures_stand_beside_ours(results):
 
 
 def test_documents_have_tables_of_the_report(results, tmp_path):
+    with pytest.raises(report.InputError, match="has no rows"):
+        write_report("faces", results)
     read_report(results, rows(conv1_0=0.25))
     _, tables = write_report("faces", results)
     document = tmp_path / "document.md"
@@ -132,11 +131,6 @@ def test_documents_have_tables_of_the_report(results, tmp_path):
         assert document.read_text() == text.format(f"{tables['chosen epochs']}\n")
     with pytest.raises(report.InputError, match="sample has no table a"):
         copy_tables(document, "sample", {})
-
-
-def test_without_rows_there_is_no_report(results):
-    with pytest.raises(report.InputError, match="has no rows"):
-        write_report("faces", results)
 
 
 def test_a_run_failed_when_it_diverged_or_learned_nothing(results):
@@ -153,18 +147,6 @@ def test_a_run_failed_when_it_diverged_or_learned_nothing(results):
     assert {*found["network"]} == {"report/tanh"}
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)), min_size=2, max_size=9).filter(
-        lambda pairs: len({first - second for first, second in pairs}) > 1
-    )
-)
-def test_the_interval_excludes_0_when_the_paired_t_test_does(pairs):
-    errors, others = map(pd.Series, zip(*pairs, strict=True))
-    low, high, p = paired_test(errors - others)
-    assert p == pytest.approx(ttest_rel(errors, others).pvalue)
-    assert (low > 0 or high < 0) == (p < 0.05)
-
-
 def test_p_values_are_corrected_for_the_number_of_those_that_are_known():
     # The smallest times 3, the next times 2, the largest times 1; none below the one before.
     corrected = holm([0.03, float("nan"), 0.01, 0.02])
@@ -178,26 +160,14 @@ def test_a_rank_correlation_is_of_ranks():
     assert low < rho < high < 1
 
 
-def test_mean_and_deviation():
-    assert mean_and_std(pd.Series([0.22, 0.23, 0.24]), 4) == "0.2300 ± 0.0100"
-    assert mean_and_std(pd.Series([2.5, None]), 1) == "2.5"
-    assert mean_and_std(pd.Series([None], dtype=float), 1) == ""
-
-
 def test_differences_have_a_dot_for_each_seed_and_no_interval_of_two():
     differences = {
         "a": pd.Series([0.01, 0.02, 0.03], [0, 1, 2]),
         "b": pd.Series([0.05, 0.06], [1, 2]),
     }
     answers = pd.DataFrame(
-        {
-            "change": ["a", "b"],
-            "difference": [0.02, 0.055],
-            "95% from": [-0.1, -9],
-            "to": [0.1, 9],
-            "the report": [0.04, None],
-            "verdict": ["unclear", ""],
-        }
+        [["a", 0.02, -0.1, 0.1, 0.04, "unclear"], ["b", 0.055, -9, 9, None, ""]],
+        columns=["change", "difference", "95% from", "to", "the report", "verdict"],
     )
     axes, *_ = differences_figure(answers, differences).axes
     points = sorted(float(x) for line in axes.lines[1:] for x in line.get_xdata())
@@ -218,8 +188,7 @@ def test_the_grid_shows_each_error_and_each_failure():
             "failure": ["", "", "diverged", ""],
         }
     )
-    figure = grid_figure(table)
-    (axes,) = figure.axes
+    (axes,) = grid_figure(table).axes
     assert [text.get_text() for text in axes.texts] == ["0.2500", "diverged", "0.5000", "0.7500"]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0.1", "10"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["1, 2", "1, 4"]

@@ -28,22 +28,19 @@ def test_all_methods_agree_on_a_constant_chroma():
 
 
 def test_the_guided_filter_of_the_command_is_measured_and_drawn(tmp_path, monkeypatch, capsys):
-    figures = []
+    drawn = []
     monkeypatch.setattr(full_size, "PHOTOS", {"cat": chelsea})
-    monkeypatch.setattr(full_size, "write_png", lambda _, figure, **__: figures.append(figure))
+    monkeypatch.setattr(full_size, "image_figure", lambda *words: drawn.append(words))
+    monkeypatch.setattr(full_size, "write_png", lambda *_, **__: None)
     network, path = build(color_space="ycbcr"), tmp_path / "few.safetensors"
     save_model(path, TrainedModel(network, (16, 16), "tiny", 12, {}))
     monkeypatch.setattr(sys, "argv", ["full_size", str(path), "few.png"])
     full_size.main()
     colorized = colorize(network, luma(chelsea()), (16, 16))
     error = (np.abs(colorized.astype(int) - chelsea()) >= 12).mean()
-    printed = capsys.readouterr().out
-    assert "The 12-margin error of few:" in printed
-    (row,) = (line for line in printed.splitlines() if "guided filter" in line)
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if "guided filter" in line)
     assert row.split("|")[2:4] == [f" {error:.4f} "] * 2  # of the cat, and the mean
-    assert figures[0].get_suptitle() == "few"
-    axes = {axes.get_ylabel(): axes for axes in figures[0].axes}
-    assert [*axes] == ["gray", "guided filter", "bilinear", "full size", "target"]
-    np.testing.assert_array_equal(
-        axes["guided filter"].images[0].get_array(), colorized[full_size.CROP]
-    )
+    ((title, crops, captions),) = drawn
+    assert (title, captions) == ("few", ["cat"])
+    assert [*crops] == ["gray", "guided filter", "bilinear", "full size", "target"]
+    np.testing.assert_array_equal(crops["guided filter"], [colorized[full_size.CROP]])

@@ -7,6 +7,7 @@ import torch
 from colorizer.models.model_file import TrainedModel, save_model
 from experiments.analysis import hidden_kernels
 from experiments.analysis.hidden_kernels import count_kernels
+from experiments.rows import git
 from tests.colorizer.models.conftest import UNET, build
 from tests.conftest import draw_photos
 
@@ -33,12 +34,20 @@ def test_kernels_are_counted_by_when_their_relu_is_above_0():
     assert count_kernels(build(conv_layers=1), gray) == none
 
 
-def test_rows_of_other_runs_stay(add_experiment, make_split, monkeypatch):
+def test_rows_of_other_runs_stay(make_split, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     make_split(draw_photos(3, seed=1))
+    for folder in (".dvc", "models", "metrics"):
+        Path(folder).mkdir()
+    Path(".dvc/config").touch()
+    Path("metrics/evaluate.json").write_text('{"margin_error": 0.25}')
+    git("init", "--quiet")
     for name, network in (("faces-few-tanh-483", build(kernels=8)), ("unet", build(**UNET))):
-        save_model(Path("model"), TrainedModel(network, (16, 16), "faces", 12, {}))
-        files = {"models/colorizer.safetensors": Path("model").read_bytes()}
-        add_experiment(name, files | {"metrics/evaluate.json": b'{"margin_error": 0.25}'})
+        path = Path("models/colorizer.safetensors")
+        save_model(path, TrainedModel(network, (16, 16), "faces", 12, {}))
+        git("add", ".")
+        git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", name)
+        git("update-ref", f"refs/exps/ab/12/{name}", "HEAD")
     monkeypatch.setattr(sys, "argv", ["", "split", ".", "faces-few-tanh-483", "unet"])
     hidden_kernels.main()
     file = Path("hidden_kernels.csv")

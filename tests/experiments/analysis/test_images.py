@@ -64,28 +64,18 @@ def test_subjects_are_drawn_gray_colorized_and_as_they_are(draw):
     assert captions[2] == f"cup: {error:.3f}"
 
 
-@pytest.fixture
-def split(make_split):
-    """A split, and first.npy and second.npy with predictions of its 16 photographs.
-
-    The rows of `ranks` are wrong in the red of the second predictions, as many as each one says.
-    """
+def test_rows_are_spread_from_the_worst_to_the_best_of_the_last_predictions(
+    draw, make_split, capsys
+):
+    """The rows of `ranks` are wrong in the red of the second predictions, as many as each says."""
     split = make_split(draw_photos(16, seed=1, size=20))
-    ranks = np.random.default_rng(0).permutation(16)
+    ranks = [*np.random.default_rng(0).permutation(16)]
     second = split.rgb.copy()
     for photo, rank in zip(second, ranks, strict=True):
         photo[:rank, :, 0] ^= 128
     np.save("first.npy", split.rgb ^ 64)
     np.save("second.npy", second)
-    return split, second, list(ranks)
-
-
-WORDS = "rows", "rows.png", "split", "first.npy", "second.npy"
-
-
-def test_rows_are_spread_from_the_worst_to_the_best_of_the_last_predictions(draw, split, capsys):
-    split, second, ranks = split
-    _, drawn, captions = draw(*WORDS)["rows.png"]
+    _, drawn, captions = draw("rows", "rows.png", "split", "first.npy", "second.npy")["rows.png"]
     chosen = [ranks.index(rank) for rank in (15, 11, 7, 4, 0)]  # 0, 3.75, 7.5, 11.25 and 15 down
     for row, source in enumerate((split.gray, split.rgb ^ 64, second, split.rgb)):
         for column, index in enumerate(chosen):
@@ -96,18 +86,10 @@ def test_rows_are_spread_from_the_worst_to_the_best_of_the_last_predictions(draw
     assert f"second, as images: {text}\n" in capsys.readouterr().out
 
 
-def test_random_rows_do_not_depend_on_the_predictions(draw, split):
-    _, second, _ = split
-    np.save("third.npy", second[::-1])
-    for name in ("second", "third"):
-        draw("rows", f"{name}.png", "split", f"{name}.npy", "--choice", "random")
-    figures = draw(*WORDS)  # all figures
-    for grays in (slice(0, 5), slice(10, 15)):  # and the targets, below five predictions
-        drawn = [figures[f"{name}.png"][1][grays] for name in ("second", "third")]
-        np.testing.assert_array_equal(*drawn)
-
-
-def test_tiles_are_those_of_median_error_of_each_photograph():
+def test_rows_are_tiles_of_median_error_of_each_photograph_or_do_not_depend_on_errors():
     names = ["a_1.png", "b_1.png", "a_2.png", "b_2.png", "a_3.png", "b_3.png"]
     errors = np.array([0.1, 0.2, 0.9, 0.4, 0.5, 0.3])
     assert images.chosen_rows("tiles", errors, names) == [4, 5]
+    chosen = images.chosen_rows("random", errors, names)
+    assert len({*chosen} & {*range(6)}) == 5
+    assert images.chosen_rows("random", errors[::-1], names) == chosen
