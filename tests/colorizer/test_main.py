@@ -98,8 +98,7 @@ def test_side_by_side_shows_gray_colorized_and_original(run, gray, mode, images)
     first = np.asarray(row.crop((0, 0, 44, 30)).convert("RGB"))
     np.testing.assert_array_equal(first[..., 0], target.convert("RGB").convert("L"))
     if images == 3:
-        last = row.crop((88, 0, 132, 30))
-        np.testing.assert_array_equal(last, target)
+        np.testing.assert_array_equal(row.crop((88, 0, 132, 30)), target)
 
 
 def test_all_outputs_can_have_one_format_and_saturation(run, gray):
@@ -113,7 +112,7 @@ def test_all_outputs_can_have_one_format_and_saturation(run, gray):
         assert np.asarray(image).std(axis=-1).max() == 0  # no colors
 
 
-def test_nothing_is_overwritten_without_force(run, gray):
+def test_existing_outputs_are_replaced_by_force_only_or_skipped(run, gray, capsys):
     for name in ("a.png", "b.png"):
         Image.fromarray(gray).save(name)
     run("b.png", "-o", "out")
@@ -122,6 +121,11 @@ def test_nothing_is_overwritten_without_force(run, gray):
         run("a.png", "b.png", "-o", "out")
     assert files("out") == ["b.png"]
     Path("out/b.png").write_bytes(b"old")
+    capsys.readouterr()
+    run("a.png", "b.png", "-o", "out", "--skip-existing")
+    assert Path("out/b.png").read_bytes() == b"old"
+    assert "colorized 1 photographs" in (printed := capsys.readouterr().out)
+    assert "; 1 existed" in printed
     run("a.png", "b.png", "-o", "out", "--force")
     assert Path("out/b.png").read_bytes() == before
     Path("folder/a.png").mkdir(parents=True)
@@ -142,18 +146,6 @@ def test_a_full_disk_ends_the_batch_and_leaves_no_partial_file(run, gray, monkey
     with pytest.raises(OSError, match="No space left on device"):
         run("a.png", "b.png", "-o", "out")
     assert files("out") == []
-
-
-def test_existing_outputs_can_be_skipped(run, gray, capsys):
-    for name in ("a.png", "b.png"):
-        Image.fromarray(gray).save(name)
-    run("a.png", "-o", "out")
-    Path("out/a.png").write_bytes(b"kept")
-    run("a.png", "b.png", "-o", "out", "--skip-existing")
-    assert files("out") == ["a.png", "b.png"]
-    assert Path("out/a.png").read_bytes() == b"kept"
-    assert "colorized 1 photographs" in (printed := capsys.readouterr().out)
-    assert "; 1 existed" in printed
 
 
 def test_a_transparent_photograph_named_jpg_stays_transparent(run, gray):
