@@ -104,7 +104,7 @@ def write_report(data: str, results: Path) -> tuple[Path, Tables]:
         *_grid(rows, runs, charts),
         *_published(rows, results, data, published, charts, tables),
         *_answers(rows, params_of, published_errors, charts, tables),
-        *_hidden_kernels(rows, results, charts, tables),
+        *_hidden_kernels(rows, runs, results, charts, tables),
         *_other_errors(rows, results, tables),
     ]
     with atomic_write(results / CHARTS) as (partial,):
@@ -326,13 +326,15 @@ def _signed(answers: Sequence[Mapping[str, object]]) -> str:
 
 
 def _hidden_kernels(
-    rows: pd.DataFrame, results: Path, charts: Charts, tables: Tables
+    rows: pd.DataFrame, runs: Sequence[Run], results: Path, charts: Charts, tables: Tables
 ) -> Iterator[str]:
     """How the number of active kernels goes with the error, in each network of several seeds."""
     if not (results / KERNELS_FILE).exists():
         return
-    active = pd.read_csv(results / KERNELS_FILE)[["name", "active"]]
-    counted = trained(rows).merge(active, on="name")
+    # A network can have its row under the name that another sweep gives it.
+    named = pd.DataFrame([{"name": r.name, "params": r.params, "seed": r.seed} for r in runs])
+    active = pd.read_csv(results / KERNELS_FILE)[["name", "active"]].merge(named, on="name")
+    counted = trained(rows).drop(columns="name").merge(active, on=["params", "seed"])
     # Networks whose seeds differ in both; their ranks can be pooled.
     counted = counted.groupby("network").filter(
         lambda runs: len(runs) > 3 and runs.active.nunique() > 1
@@ -342,10 +344,10 @@ def _hidden_kernels(
     pooled = counted.groupby("network")[["active", "margin_error"]].rank(pct=True)
     groups = [*counted.groupby("network"), ("all, by ranks within each network", pooled)]
     table = []
-    for network, runs in groups:
-        rho, low, high = rank_correlation(runs["active"], runs["margin_error"])
+    for network, group in groups:
+        rho, low, high = rank_correlation(group["active"], group["margin_error"])
         table.append(
-            {"network": network, "seeds": len(runs), "rank correlation": f"{rho:+.2f}"}
+            {"network": network, "seeds": len(group), "rank correlation": f"{rho:+.2f}"}
             | {"95% interval": f"{low:+.2f} to {high:+.2f}"}
         )
     charts["hidden_kernels"] = kernels_figure(counted)
