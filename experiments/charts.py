@@ -1,14 +1,16 @@
 """Charts of results: the grid, differences seed by seed, and curves over epochs."""
 
+import math
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from colorizer.figures import MSE_LABEL
 
 REPORT_SEED = 0  # of the report's runs
 NEAR = 0.02  # a margin error above the best one by this share of it has clearly another color
@@ -18,16 +20,11 @@ TICKS = [-0.2, -0.05, -0.02, -0.005, 0, 0.005, 0.02, 0.05, 0.2, 0.5]
 
 Charts = dict[str, Figure]  # by the name of their file
 Panel = tuple[str, dict[str, str]]  # the label of the y axis; columns of histories and their labels
-MSE_PANEL: Panel = (
-    "mean squared error, on [-1, 1]",
-    {"train_mse": "training", "val_mse": "validation"},
-)
+MSE_PANEL: Panel = (MSE_LABEL, {"train_mse": "training", "val_mse": "validation"})
 ERROR_PANEL: Panel = (
     "validation margin error, lower is better",
     {"val_margin_error": "validation"},
 )
-
-mpl.rcdefaults()  # charts do not depend on the user's settings
 
 
 def grid_figure(rows: pd.DataFrame) -> Figure:
@@ -154,8 +151,9 @@ def curves_figure(
 def kernels_figure(rows: pd.DataFrame) -> Figure:
     """Draw the margin error over the number of active kernels: a panel a network, a dot a seed."""
     networks = [*rows.groupby("network")]
-    figure = Figure((2.8 * len(networks[:4]), 2.6 * -(-len(networks) // 4)), layout="constrained")
-    panels = figure.subplots(-(-len(networks) // 4), len(networks[:4]), squeeze=False)
+    down, across = math.ceil(len(networks) / 4), min(len(networks), 4)
+    figure = Figure((2.8 * across, 2.6 * down), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False)
     for panel, (network, runs) in zip(panels.flat, networks, strict=False):
         panel.plot(runs["active"], runs["margin_error"], "o", ms=4)
         panel.set_title(str(network).partition("/")[2], fontsize=9)
