@@ -16,7 +16,7 @@ REPORT_SEED = 0  # of the report's runs
 NEAR = 0.02  # a margin error above the best one by this share of it has clearly another color
 LARGE = 0.1  # a difference; on its scale those of some thousandths cannot be seen
 LINEAR = 0.005  # differences below are on a linear scale, where the others are logarithmic
-TICKS = [-0.2, -0.05, -0.02, -0.005, 0, 0.005, 0.02, 0.05, 0.2, 0.5]
+TICKS = [-0.2, -0.1, -0.05, -0.02, -0.005, 0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5]
 
 Charts = dict[str, Figure]  # by the name of their file
 Panel = tuple[str, dict[str, str]]  # the label of the y axis; columns of histories and their labels
@@ -30,9 +30,9 @@ ERROR_PANEL: Panel = (
 def grid_figure(rows: pd.DataFrame) -> Figure:
     """Draw margin errors of conv layers and kernels (down) by learning rate (across).
 
-    `rows` have the columns learning_rate, conv_layers, kernels, margin_error and failure. Colors
-    show the logarithm of the distance to the best error: on a linear scale 0.23 would look like
-    0.26.
+    `rows`, of one seed, have the columns learning_rate, conv_layers, kernels, seed, margin_error
+    and failure. Colors show the logarithm of the distance to the best error: on a linear scale 0.23
+    would look like 0.26.
     """
     cells = rows.set_index(["conv_layers", "kernels", "learning_rate"])
     errors = cells["margin_error"].where(cells["failure"] == "").unstack()
@@ -43,7 +43,9 @@ def grid_figure(rows: pd.DataFrame) -> Figure:
     colors = colormaps["viridis_r"].with_extremes(bad="lightgray")
     figure = Figure((8.4, 0.35 * len(errors) + 1.2), layout="constrained")
     axes = figure.add_subplot(
-        title="margin error, lower is better", xlabel="learning rate", ylabel="conv layers, kernels"
+        title=f"margin error with seed {rows['seed'].iloc[0]}, lower is better",
+        xlabel="learning rate",
+        ylabel="conv layers, kernels",
     )
     axes.imshow(errors - best + near, cmap=colors, norm=norm, aspect="auto")
     axes.set_xticks(range(errors.shape[1]), [f"{rate:g}" for rate in errors.columns])
@@ -69,19 +71,16 @@ def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series])
     for y, answer in answers.iterrows():
         of_seeds = differences[answer["change"]]
         notes.append(f"n = {len(of_seeds)}, {answer['verdict']}".strip(", "))
-        for style, dots in (
-            ("C0o", of_seeds[of_seeds.index != REPORT_SEED]),
-            ("C1D", of_seeds[of_seeds.index == REPORT_SEED]),
-        ):
-            axes.plot(dots, [y - 0.12] * len(dots), style, ms=4)
+        of_report = of_seeds.index == REPORT_SEED
+        dots = {"other seeds": ("C0o", of_seeds[~of_report])}
+        dots["the report's seed, 0"] = "C1D", of_seeds[of_report]
+        dots["the report"] = "rx", pd.Series([answer["the report"]]).dropna()
+        for label, (style, values) in dots.items():
+            if len(values):
+                axes.plot(values, [y - 0.12] * len(values), style, ms=5, label=label)
         if len(of_seeds) > 2:
             axes.plot([answer["95% from"], answer["to"]], [y + 0.2, y + 0.2], "k-", linewidth=1)
-            axes.plot(answer["difference"], y + 0.2, "k|", ms=9)
-        axes.plot(answer["the report"], y, "rx", ms=6)
-    labels = {"other seeds": "C0o", "the report's seed, 0": "C1D"}
-    labels |= {"mean, 95% interval": "k|", "the report": "rx"}
-    for label, style in labels.items():
-        axes.plot([], [], style, ms=5, label=label)
+            axes.plot(answer["difference"], y + 0.2, "k|", ms=9, label="mean, 95% interval")
     low, high = axes.get_xlim()
     if max(-low, high) > LARGE and answers["difference"].abs().min() < max(-low, high) / 20:
         axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.7)
@@ -96,7 +95,8 @@ def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series])
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(len(answers)), notes, fontsize=8)
     right.tick_params(length=0)
-    figure.legend(fontsize=8, loc="outside upper center", ncols=4)
+    shown = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(shown.values(), shown, fontsize=8, loc="outside upper center", ncols=4)
     return figure
 
 

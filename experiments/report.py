@@ -209,7 +209,8 @@ def _published(
                 cells[f"{title}: the report, here"] = ", ".join(texts)
             errors = good["margin_error"]
             near = (abs(errors - network["margin_error"]) <= TOLERANCE).sum()
-            cells["all seeds"] = f"{errors.min():.4f} to {errors.max():.4f}" if len(errors) else ""
+            spread = [f"{errors.min():.4f} to {errors.max():.4f}"] if len(errors) else []
+            cells["all seeds"] = ", ".join([*spread, *filter(None, [failures(of_network)])])
             cells[f"within {TOLERANCE}"] = f"{near} of {len(of_network)}"
             table.append(cells)
         if len(good):
@@ -265,7 +266,9 @@ def _answers(
             differences = paired_differences(rows, params, reference)
             failed = failures(rows[rows["params"] == params])
             if len(differences) or failed:
-                label = f"{change.change} ({failed})" if failed else change.change
+                notes = {"": failed, "reference: ": failures(rows[rows["params"] == reference])}
+                noted = ", ".join(kind + counts for kind, counts in notes.items() if counts)
+                label = f"{change.change} ({noted})" if noted else change.change
                 report = published.get(params, np.nan) - published.get(reference, np.nan)
                 found[label] = differences, report, change.claim
         if not found:
@@ -343,20 +346,26 @@ def _hidden_kernels(
         return
     pooled = counted.groupby("network")[["active", "margin_error"]].rank(pct=True)
     groups = [*counted.groupby("network"), ("all, by ranks within each network", pooled)]
-    table = []
-    for network, group in groups:
-        rho, low, high = rank_correlation(group["active"], group["margin_error"])
-        table.append(
-            {"network": network, "seeds": len(group), "rank correlation": f"{rho:+.2f}"}
-            | {"95% interval": f"{low:+.2f} to {high:+.2f}"}
-        )
+    found = [rank_correlation(group["active"], group["margin_error"]) for _, group in groups]
+    corrected = holm([p for *_, p in found])
+    table = [
+        {
+            "network": network,
+            "seeds": len(group),
+            "rank correlation": f"{rho:+.2f}",
+            "95% interval": "" if np.isnan(low) else f"{low:+.2f} to {high:+.2f}",
+            "p": f"{p:.2g}",
+            "survives Holm's correction": "yes" if p < SIGNIFICANT else "no",
+        }
+        for (network, group), (rho, low, high, _), p in zip(groups, found, corrected, strict=True)
+    ]
     charts["hidden_kernels"] = kernels_figure(counted)
     yield "## Active kernels and the margin error"
     yield (
         "Spearman's rank correlation of the number of active kernels (`python -m "
         "experiments.analysis.hidden_kernels`) and the margin error over seeds, with Fisher's 95% "
-        "interval. Below 0, more active kernels go with a lower error. Runs that learned nothing "
-        "are left out."
+        "interval and the p-value of a permutation test, corrected by Holm's method. Below 0, more "
+        "active kernels go with a lower error. Runs that learned nothing are left out."
     )
     yield tables.setdefault("active kernels", _markdown(table))
     yield f"![Active kernels and margin errors]({CHARTS}/hidden_kernels.png)"

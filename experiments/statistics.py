@@ -12,6 +12,7 @@ from experiments.rows import MEASURED, RUNS_FILE, read_table
 from experiments.runs import Run
 
 CONFIDENCE = 0.95
+PERMUTATION_SEED = 0
 
 
 def read_results(results: Path, runs: Sequence[Run]) -> pd.DataFrame:
@@ -88,8 +89,24 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return corrected
 
 
-def rank_correlation(first: pd.Series, second: pd.Series) -> tuple[float, float, float]:
-    """Spearman's rho of four or more pairs, and its 95% interval by Fisher's transformation."""
-    test = stats.pearsonr(first.rank(), second.rank())
-    low, high = test.confidence_interval(CONFIDENCE)
-    return float(test.statistic), float(low), float(high)
+def rank_correlation(first: pd.Series, second: pd.Series) -> tuple[float, float, float, float]:
+    """Spearman's rho of four or more pairs, its 95% interval by Fisher, and a p-value.
+
+    The p-value is that of a permutation test (10,000 random pairings, all if there are fewer). The
+    interval is NaN when rho is 1 or -1, for which Fisher's transformation has none.
+    """
+    ranks, others = first.rank().to_numpy(), second.rank().to_numpy()
+    test = stats.pearsonr(ranks, others)
+    rho, (low, high) = float(test.statistic), test.confidence_interval(CONFIDENCE)
+    if np.isclose(abs(rho), 1):
+        low = high = np.nan
+    centered = others - others.mean()
+    pairings = stats.permutation_test(
+        (ranks,),
+        lambda paired, axis: (paired * centered).sum(axis),  # rho, but for offset and scale
+        permutation_type="pairings",
+        n_resamples=10_000,
+        vectorized=True,
+        rng=PERMUTATION_SEED,
+    )
+    return rho, float(low), float(high), float(pairings.pvalue)

@@ -6,7 +6,8 @@ the casts of 8-bit images made without clamping, in which a blue of -3 becomes 2
 
 The color cast of a photograph is its mean Cb and Cr. The error without it is that of predictions
 with the color casts of their targets, as if the network knew the illuminant. R2 is the share of the
-variance of the targets' color casts that the predicted ones explain.
+variance of the targets' color casts that the predicted ones explain. Predictions are not averaged
+with those of mirror images (`evaluate.flip_tta`).
 """
 
 import argparse
@@ -97,7 +98,8 @@ def main() -> None:
         predicted = predict_rows(network, gray, torch.arange(len(split)), flip_tta=False)
         predictions = torch.cat([prediction for _, prediction in predicted])
         casts = casts_of_colorless_pixels(split.gray, predictions, split.rgb, network.margin)
-        print(f"\n{path.stem}, a cast is {network.margin} levels or more:\n")
+        print(f"\n{path.stem}, a cast is {network.margin} levels or more, by gray level:\n")
+        casts.index = [f"{band}, up to {last}" for band, last in BANDS.items()]
         print(casts.map("{:.1%}".format).to_markdown())
         rows[path.stem] = share_of_color_casts(predictions, targets, network.margin)
     print(f"\n{len(split)} photographs:\n")

@@ -93,7 +93,7 @@ def test_a_question_is_answered_by_differences_of_the_same_seed(results):
             conv2_kernels8_0=0.24,
             conv2_kernels8_483=0.25,
             conv2_kernels8_484=0.27,
-            conv2_kernels8_485=0.9,  # has no partner
+            conv2_kernels8_485=0.9,  # worse than gray, and has no partner
             conv2_kernels16_0=0.23,
             conv2_kernels16_483=0.2,
             conv2_kernels16_484={"margin_error": 1, "diverged": 1},
@@ -101,7 +101,8 @@ def test_a_question_is_answered_by_differences_of_the_same_seed(results):
         ),
     )
     assert cells(lines, "report/conv1") == ["1", *[""] * 7, "1 of 1 diverged"]
-    answer = cells(lines, "16 instead of 8 (1 of 3 diverged)")
+    failed = "1 of 3 diverged, reference: 1 of 4 learned nothing"
+    answer = cells(lines, f"16 instead of 8 ({failed})")
     # Differences -0.01 and -0.05: mean -0.03, standard error 0.02, t of one degree 12.706.
     # Its p is 2 * (1/2 - arctan(1.5) / pi), with one degree of freedom, of one test.
     assert answer == ["-0.0300", "-0.2841 to +0.2241", "2 of 2", "-0.0031", "0.37", "unclear"]
@@ -155,9 +156,13 @@ def test_p_values_are_corrected_for_the_number_of_those_that_are_known():
 
 def test_a_rank_correlation_is_of_ranks():
     first, second = pd.Series([1, 2, 3, 4, 5]), pd.Series([10, 1000, 100, 10_000, 100_000])
-    rho, low, high = rank_correlation(first, second)
+    rho, low, high, p = rank_correlation(first, second)
     assert rho == pytest.approx(1 - 6 * 2 / (5 * 24))  # two ranks are off by 1
     assert low < rho < high < 1
+    assert p == pytest.approx(2 * 5 / 120)  # 5 of all orders have this rho or more, 5 its negative
+    *_, low, _, p = rank_correlation(first, -first)
+    assert np.isnan(low)
+    assert p == pytest.approx(2 / 120)
 
 
 def test_differences_have_a_dot_for_each_seed_and_no_interval_of_two():
@@ -184,6 +189,7 @@ def test_the_grid_shows_each_error_and_each_failure():
             "learning_rate": [0.1, 0.1, 10.0, 10.0],
             "conv_layers": 1,
             "kernels": [2, 4, 2, 4],
+            "seed": 483,
             "margin_error": [0.25, 0.5, 1.0, 0.75],
             "failure": ["", "", "diverged", ""],
         }
