@@ -1,6 +1,7 @@
 """Charts of results: the grid, differences seed by seed, and curves over epochs."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -17,6 +18,8 @@ NEAR = 0.02  # a margin error above the best one by this share of it has clearly
 LARGE = 0.1  # a difference; on its scale those of some thousandths cannot be seen
 LINEAR = 0.005  # differences below are on a linear scale, where the others are logarithmic
 TICKS = [-0.2, -0.1, -0.05, -0.02, -0.005, 0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5]
+
+LABEL_WIDTH = 52  # characters of a change, in a figure of 8.4 inches
 
 Charts = dict[str, Figure]  # by the name of their file
 Panel = tuple[str, dict[str, str]]  # the label of the y axis; columns of histories and their labels
@@ -81,6 +84,7 @@ def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series])
         if len(of_seeds) > 2:
             axes.plot([answer["95% from"], answer["to"]], [y + 0.2, y + 0.2], "k-", linewidth=1)
             axes.plot(answer["difference"], y + 0.2, "k|", ms=9, label="mean, 95% interval")
+    axes.locator_params("x", nbins=6)
     low, high = axes.get_xlim()
     if max(-low, high) > LARGE and answers["difference"].abs().min() < max(-low, high) / 20:
         axes.set_xscale("symlog", linthresh=LINEAR, linscale=0.7)
@@ -88,7 +92,8 @@ def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series])
         ticks = [tick for tick in TICKS if low < tick < high]
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.set_xticks([], minor=True)
-    axes.set_yticks(range(len(answers)), answers["change"], fontsize=8, parse_math=False)
+    labels = [textwrap.fill(change, LABEL_WIDTH) for change in answers["change"]]
+    axes.set_yticks(range(len(answers)), labels, fontsize=8, parse_math=False)
     axes.set_ylim(len(answers) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.3)
     axes.tick_params(axis="x", labelsize=8)
