@@ -60,11 +60,12 @@ def grid_figure(rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series]) -> Figure:
+def differences_figure(answers: pd.DataFrame) -> Figure:
     """Draw differences of the margin error: a dot for each seed, below them mean and interval.
 
-    `answers` are rows of the report's table of a question, `differences` by change the differences
-    by seed. An interval of two seeds is not drawn: it can be 100 times as long as what they span.
+    `answers` have the columns change, differences (Series by seed), difference (their mean), low,
+    high, the report and verdict. An interval of two seeds is not drawn: it can be 100 times as long
+    as what they span.
     """
     answers = answers[answers["difference"].notna()].reset_index(drop=True)
     figure = Figure((8.4, 0.3 * len(answers) + 1.3), layout="constrained")
@@ -72,7 +73,7 @@ def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series])
     axes.axvline(0, color="gray", linewidth=0.8)
     notes = []
     for y, answer in answers.iterrows():
-        of_seeds = differences[answer["change"]]
+        of_seeds = answer["differences"]
         notes.append(f"n = {len(of_seeds)}, {answer['verdict']}".strip(", "))
         of_report = of_seeds.index == REPORT_SEED
         dots = {"other seeds": ("C0o", of_seeds[~of_report])}
@@ -82,7 +83,7 @@ def differences_figure(answers: pd.DataFrame, differences: dict[str, pd.Series])
             if len(values):
                 axes.plot(values, [y - 0.12] * len(values), style, ms=5, label=label)
         if len(of_seeds) > 2:
-            axes.plot([answer["95% from"], answer["to"]], [y + 0.2, y + 0.2], "k-", linewidth=1)
+            axes.plot([answer["low"], answer["high"]], [y + 0.2, y + 0.2], "k-", linewidth=1)
             axes.plot(answer["difference"], y + 0.2, "k|", ms=9, label="mean, 95% interval")
     axes.locator_params("x", nbins=6)
     low, high = axes.get_xlim()

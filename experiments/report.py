@@ -56,6 +56,9 @@ BESIDE_OURS = {
 }
 SIGNIFICANT = 0.05
 GRID = ["params", "seed", "learning_rate", "conv_layers", "kernels"]
+# Columns of the table of a question, and of the table of claims.
+ANSWER = ["change", "difference", "95% interval", "seeds lower", "the report", "p", "verdict"]
+CLAIM = ["claim", "seeds", "difference", "95% interval", "p", "survives Holm's correction"]
 MARGINS = [4, 6, 8, 12, 16, 24, 32]
 # Columns of a network: titles and digits.
 SHOWN = {
@@ -128,7 +131,7 @@ def copy_tables(document: Path, data: str, tables: Tables) -> None:
     write_text(document, re.sub(marked, table, text))
 
 
-def _markdown(rows: Sequence[Mapping[str, object]]) -> str:
+def _markdown(rows: pd.DataFrame | Sequence[Mapping[str, object]]) -> str:
     text: str = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
     return text
 
@@ -260,7 +263,7 @@ def _answers(
     yield HOW_TO_READ
     claims = []
     for question, changes in pd.read_csv(QUESTIONS_FILE).groupby("question", sort=False):
-        found = {}
+        found = []
         for change in changes.itertuples():
             params, reference = params_of.get(change.network), params_of.get(change.reference)
             differences = paired_differences(rows, params, reference)
@@ -268,64 +271,56 @@ def _answers(
             if len(differences) or failed:
                 notes = {"": failed, "reference: ": failures(rows[rows["params"] == reference])}
                 noted = ", ".join(kind + counts for kind, counts in notes.items() if counts)
-                label = f"{change.change} ({noted})" if noted else change.change
-                report = published.get(params, np.nan) - published.get(reference, np.nan)
-                found[label] = differences, report, change.claim
-        if not found:
-            continue
-        tests = [paired_test(differences) for differences, *_ in found.values()]
-        answers = []
-        for (label, (differences, report, claim)), (low, high, _), p in zip(
-            found.items(), tests, holm([p for *_, p in tests]), strict=True
-        ):
-            excluded = {"lower": high < 0, "higher": low > 0, "unclear": low <= 0 <= high, "": True}
-            verdict = next(verdict for verdict, holds in excluded.items() if holds)
-            answer = {
-                "change": label,
-                "difference": differences.mean(),
-                "95% from": low,
-                "to": high,
-                "seeds lower": f"{(differences < 0).sum()} of {len(differences)}",
-                "the report": report,
-                "p": p,
-                "verdict": f"{verdict}, holds" if p < SIGNIFICANT else verdict,
-            }
-            answers.append(answer)
-            if isinstance(claim, str):
-                claims.append(
+                low, high, p = paired_test(differences)
+                found.append(
                     {
-                        "claim": claim,
-                        "seeds": len(differences),
-                        "difference": f"{differences.mean():+.4f}",
-                        "95% interval": f"{low:+.4f} to {high:+.4f}",
-                        "p": f"{p:.2g}",
-                        "survives Holm's correction": "yes" if p < SIGNIFICANT else "no",
+                        "change": f"{change.change} ({noted})" if noted else change.change,
+                        "claim": change.claim,
+                        "differences": differences,
+                        "difference": differences.mean(),
+                        "low": low,
+                        "high": high,
+                        "p": p,
+                        "the report": published.get(params, np.nan)
+                        - published.get(reference, np.nan),
                     }
                 )
+        if not found:
+            continue
+        answers = pd.DataFrame(found)
+        answers["p"] = holm(answers["p"])
+        excludes_0 = [answers["high"] < 0, answers["low"] > 0, answers["low"].notna()]
+        answers["verdict"] = np.select(excludes_0, ["lower", "higher", "unclear"], default="")
+        answers.loc[answers["p"] < SIGNIFICANT, "verdict"] += ", holds"
+        texts = _texts(answers)
+        claims.append(texts[answers["claim"].notna()])
         yield f"### {question}"
-        yield tables.setdefault(str(question), _signed(answers))
-        if any(len(differences) for differences, *_ in found.values()):
+        yield tables.setdefault(str(question), _markdown(texts[ANSWER]))
+        if answers["difference"].notna().any():
             name = re.sub(r"\W+", "_", str(question)).lower()
-            of_seeds = {label: differences for label, (differences, *_) in found.items()}
-            charts[name] = differences_figure(pd.DataFrame(answers), of_seeds)
+            charts[name] = differences_figure(answers)
             yield f"![{question}: differences, seed by seed]({CHARTS}/{name}.png)"
     if claims:
-        tables["claims"] = _markdown(claims)
+        tables["claims"] = _markdown(pd.concat(claims)[CLAIM])
 
 
-def _signed(answers: Sequence[Mapping[str, object]]) -> str:
-    """Answers in Markdown, with the signs of their differences."""
-    table = pd.DataFrame(answers)
-    text = table.copy()
-    for name in ("difference", "95% from", "to", "the report"):
-        text[name] = table[name].map("{:+.4f}".format)
-    text["95% from"] = (text["95% from"] + " to " + text["to"]).where(table["to"].notna())
-    text["p"] = table["p"].map("{:.2g}".format)
-    text = text.drop(columns="to").rename(columns={"95% from": "95% interval"})
-    shown: str = (
-        text.replace(["nan", "+nan"], "").fillna("").to_markdown(index=False, disable_numparse=True)
+def _texts(answers: pd.DataFrame) -> pd.DataFrame:
+    """The columns ANSWER and CLAIM of answers, as documents show them."""
+    signed = answers[["difference", "low", "high", "the report"]].map("{:+.4f}".format)
+    seeds = answers["differences"].map(len)
+    lower = answers["differences"].map(lambda differences: (differences < 0).sum())
+    texts = answers[["change", "claim", "verdict"]].assign(
+        **{
+            "seeds": seeds,
+            "difference": signed["difference"],
+            "95% interval": signed["low"] + " to " + signed["high"],
+            "seeds lower": lower.astype(str) + " of " + seeds.astype(str),
+            "the report": signed["the report"],
+            "p": answers["p"].map("{:.2g}".format),
+            "survives Holm's correction": np.where(answers["p"] < SIGNIFICANT, "yes", "no"),
+        }
     )
-    return shown
+    return texts.replace(["nan", "+nan", "+nan to +nan"], "")
 
 
 def _hidden_kernels(

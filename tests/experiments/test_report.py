@@ -172,9 +172,10 @@ def test_differences_have_a_dot_for_each_seed_and_no_interval_of_two():
     }
     answers = pd.DataFrame(
         [["a", 0.02, -0.1, 0.1, 0.04, "unclear"], ["b", 0.055, -9, 9, None, ""]],
-        columns=["change", "difference", "95% from", "to", "the report", "verdict"],
+        columns=["change", "difference", "low", "high", "the report", "verdict"],
     )
-    axes, *_ = differences_figure(answers, differences).axes
+    answers["differences"] = answers["change"].map(differences)
+    axes, *_ = differences_figure(answers).axes
     points = sorted(float(x) for line in axes.lines[1:] for x in line.get_xdata())
     assert [point for point in points if point == point] == [
         *(-0.1, 0.01, 0.02, 0.02, 0.03, 0.04, 0.05, 0.06, 0.1)
