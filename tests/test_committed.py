@@ -64,7 +64,7 @@ def test_the_readme_shows_the_metrics_that_were_measured():
     assert re.findall(r"0\.\d{4}", sentences) == expected
 
 
-@pytest.mark.parametrize("data", ["faces", "sample"])
+@pytest.mark.parametrize("data", ["faces", "held_out", "sample"])
 def test_the_report_is_that_of_its_csv_files(data, monkeypatch, tmp_path):
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.setattr(report, "write_png", lambda path, *_: path.touch())  # to save the time
