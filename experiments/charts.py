@@ -76,7 +76,7 @@ def differences_figure(answers: pd.DataFrame) -> Figure:
         of_seeds = answer["differences"]
         notes.append(f"n = {len(of_seeds)}, {answer['verdict']}".strip(", "))
         of_report = of_seeds.index == REPORT_SEED
-        dots = {"other seeds": ("C0o", of_seeds[~of_report])}
+        dots = {"seeds": ("C0o", of_seeds[~of_report])}
         dots["the report's seed, 0"] = "C1D", of_seeds[of_report]
         dots["the report"] = "rx", pd.Series([answer["the report"]]).dropna()
         for label, (style, values) in dots.items():
