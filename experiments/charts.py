@@ -18,7 +18,6 @@ NEAR = 0.02  # a margin error above the best one by this share of it has clearly
 LARGE = 0.1  # a difference; on its scale those of some thousandths cannot be seen
 LINEAR = 0.005  # differences below are on a linear scale, where the others are logarithmic
 TICKS = [-0.2, -0.1, -0.05, -0.02, -0.005, 0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5]
-
 LABEL_WIDTH = 52  # characters of a change, in a figure of 8.4 inches
 
 Charts = dict[str, Figure]  # by the name of their file

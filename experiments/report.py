@@ -289,8 +289,8 @@ def _answers(
             continue
         answers = pd.DataFrame(found)
         answers["p"] = holm(answers["p"])
-        excludes_0 = [answers["high"] < 0, answers["low"] > 0, answers["low"].notna()]
-        answers["verdict"] = np.select(excludes_0, ["lower", "higher", "unclear"], default="")
+        conditions = [answers["high"] < 0, answers["low"] > 0, answers["low"].notna()]
+        answers["verdict"] = np.select(conditions, ["lower", "higher", "unclear"], default="")
         answers.loc[answers["p"] < SIGNIFICANT, "verdict"] += ", holds"
         texts = _texts(answers)
         claims.append(texts[answers["claim"].notna()])

@@ -100,10 +100,9 @@ def rank_correlation(first: pd.Series, second: pd.Series) -> tuple[float, float,
     rho, (low, high) = float(test.statistic), test.confidence_interval(CONFIDENCE)
     if np.isclose(abs(rho), 1):
         low = high = np.nan
-    centered = others - others.mean()
     pairings = stats.permutation_test(
         (ranks,),
-        lambda paired, axis: (paired * centered).sum(axis),  # rho, but for offset and scale
+        lambda paired, axis: (paired * others).sum(axis),  # rho, but for offset and scale
         permutation_type="pairings",
         n_resamples=10_000,
         vectorized=True,

@@ -99,7 +99,7 @@ def main() -> None:
         predictions = torch.cat([prediction for _, prediction in predicted])
         casts = casts_of_colorless_pixels(split.gray, predictions, split.rgb, network.margin)
         print(f"\n{path.stem}, a cast is {network.margin} levels or more, by gray level:\n")
-        casts.index = [f"{band}, up to {last}" for band, last in BANDS.items()]
+        casts = casts.rename(index=lambda band: f"{band}, up to {BANDS[band]}")
         print(casts.map("{:.1%}".format).to_markdown())
         rows[path.stem] = share_of_color_casts(predictions, targets, network.margin)
     print(f"\n{len(split)} photographs:\n")
