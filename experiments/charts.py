@@ -75,10 +75,11 @@ def differences_figure(answers: pd.DataFrame) -> Figure:
         of_seeds = answer["differences"]
         notes.append(f"n = {len(of_seeds)}, {answer['verdict']}".strip(", "))
         of_report = of_seeds.index == REPORT_SEED
-        dots = {"seeds": ("C0o", of_seeds[~of_report])}
-        dots["the report's seed, 0"] = "C1D", of_seeds[of_report]
-        dots["the report"] = "rx", pd.Series([answer["the report"]]).dropna()
-        for label, (style, values) in dots.items():
+        for label, style, values in (
+            ("seeds", "C0o", of_seeds[~of_report]),
+            ("the report's seed, 0", "C1D", of_seeds[of_report]),
+            ("the report", "rx", pd.Series([answer["the report"]]).dropna()),
+        ):
             if len(values):
                 axes.plot(values, [y - 0.12] * len(values), style, ms=5, label=label)
         if len(of_seeds) > 2:

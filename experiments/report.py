@@ -136,6 +136,10 @@ def _markdown(rows: pd.DataFrame | Sequence[Mapping[str, object]]) -> str:
     return text
 
 
+def _survives(corrected_p: float) -> str:
+    return "yes" if corrected_p < SIGNIFICANT else "no"
+
+
 def _header(data: str, rows: pd.DataFrame) -> Iterator[str]:
     yield f"# Results on {data}"
     facts = {"Commits": rows["commit"].str[:7], "Processors": rows["machine"]}
@@ -212,8 +216,8 @@ def _published(
                 cells[f"{title}: the report, here"] = ", ".join(texts)
             errors = good["margin_error"]
             near = (abs(errors - network["margin_error"]) <= TOLERANCE).sum()
-            spread = [f"{errors.min():.4f} to {errors.max():.4f}"] if len(errors) else []
-            cells["all seeds"] = ", ".join([*spread, *filter(None, [failures(of_network)])])
+            spread = f"{errors.min():.4f} to {errors.max():.4f}" if len(errors) else ""
+            cells["all seeds"] = ", ".join(filter(None, [spread, failures(of_network)]))
             cells[f"within {TOLERANCE}"] = f"{near} of {len(of_network)}"
             table.append(cells)
         if len(good):
@@ -317,7 +321,7 @@ def _texts(answers: pd.DataFrame) -> pd.DataFrame:
             "seeds lower": lower.astype(str) + " of " + seeds.astype(str),
             "the report": signed["the report"],
             "p": answers["p"].map("{:.2g}".format),
-            "survives Holm's correction": np.where(answers["p"] < SIGNIFICANT, "yes", "no"),
+            "survives Holm's correction": answers["p"].map(_survives),
         }
     )
     return texts.replace(["nan", "+nan", "+nan to +nan"], "")
@@ -350,7 +354,7 @@ def _hidden_kernels(
             "rank correlation": f"{rho:+.2f}",
             "95% interval": "" if np.isnan(low) else f"{low:+.2f} to {high:+.2f}",
             "p": f"{p:.2g}",
-            "survives Holm's correction": "yes" if p < SIGNIFICANT else "no",
+            "survives Holm's correction": _survives(p),
         }
         for (network, group), (rho, low, high, _), p in zip(groups, found, corrected, strict=True)
     ]
