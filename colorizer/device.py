@@ -16,6 +16,8 @@ LARGEST_INT = 2**31 - 1
 # Share of a GPU's free memory that one array of a split may take, so that training has the rest.
 DATA_SHARE = 0.5
 
+NO_BFLOAT16_UNIT = "no bfloat16 unit"
+
 
 def configure_torch(threads: int) -> None:
     """Let PyTorch use `threads` threads and deterministic algorithms, and reuse freed memory."""
@@ -49,13 +51,13 @@ def processor_name(device: torch.device) -> str:
 def bfloat16_unit(device: torch.device) -> str:
     """What multiplies bfloat16 numbers: results of train.precision bfloat16 depend on it.
 
-    On an x86 processor amx_bf16, avx512_bf16 or no bfloat16 unit.
+    On an x86 processor amx_bf16, avx512_bf16 or NO_BFLOAT16_UNIT.
     """
     if device.type != "cpu":
         return "the GPU"
     capabilities = torch.cpu.get_capabilities()
     units = (unit for unit in ("amx_bf16", "avx512_bf16") if capabilities.get(unit))
-    return next(units, "no bfloat16 unit")
+    return next(units, NO_BFLOAT16_UNIT)
 
 
 def to_device_if_fits(array: np.ndarray, device: torch.device) -> Tensor:

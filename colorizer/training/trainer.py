@@ -13,7 +13,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from colorizer.data.splits import Split, expect_random_reads, prefetch_rows
-from colorizer.device import to_device_if_fits
+from colorizer.device import NO_BFLOAT16_UNIT, bfloat16_unit, to_device_if_fits
 from colorizer.distributed import all_reduce_sum, rank, shard, world_size, wrap_ddp
 from colorizer.metrics import LARGEST_MSE, ErrorTotals
 from colorizer.models.chroma_bins import bin_log_probabilities
@@ -250,9 +250,13 @@ class Trainer:
         return squared_error
 
     def _autocast(self) -> torch.autocast:
-        """Let convolutions compute in train.precision."""
-        enabled = self._params.precision == "bfloat16"
-        return torch.autocast(_device(self._network).type, torch.bfloat16, enabled=enabled)
+        """Let convolutions compute in train.precision.
+
+        In float32 on a processor without a bfloat16 unit, which is many times as fast there.
+        """
+        device = _device(self._network)
+        enabled = self._params.precision == "bfloat16" and bfloat16_unit(device) != NO_BFLOAT16_UNIT
+        return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
 
     def _loss(self, output: Tensor, target: Tensor) -> Tensor:
         """The loss, summed over all values."""

@@ -6,6 +6,7 @@ import torch
 from skimage.color import rgb2lab
 
 from colorizer.data.color import luma
+from colorizer.device import NO_BFLOAT16_UNIT
 from colorizer.models.colorizer import Colorizer
 from colorizer.params import ModelParams, TrainParams
 from colorizer.training import trainer as trainer_module
@@ -220,12 +221,16 @@ def test_rows_are_prefetched_while_the_batch_before_is_trained_on(splits, monkey
         (UNET_WITH_BINS, "cross_entropy", 0.15),  # a bin is one or the other
     ],
 )
-def test_bfloat16_differs_by_rounding_only(splits, model, loss, tolerance):
-    """Its numbers have 8 significant bits, float32 has 24."""
-    changes = {"loss": loss, "optimizer": "adam", "learning_rate": 0.001}
-    exact, rounded = (
-        np.array(run(splits, build(**model), precision=precision, **changes).history)[:, 1:3]
-        for precision in ("float32", "bfloat16")
-    )
+def test_bfloat16_differs_by_rounding_only(splits, model, loss, tolerance, monkeypatch):
+    """Its numbers have 8 significant bits, float32 has 24, which replaces it without a unit."""
+
+    def errors(precision, unit):
+        monkeypatch.setattr(trainer_module, "bfloat16_unit", lambda _: unit)
+        changes = {"loss": loss, "optimizer": "adam", "learning_rate": 0.001}
+        history = run(splits, build(**model), precision=precision, **changes).history
+        return np.array(history)[:, 1:3]
+
+    exact, rounded = errors("float32", "avx512_bf16"), errors("bfloat16", "avx512_bf16")
     assert (rounded != exact).all()
     np.testing.assert_allclose(rounded, exact, rtol=tolerance)
+    np.testing.assert_array_equal(errors("bfloat16", NO_BFLOAT16_UNIT), exact)
