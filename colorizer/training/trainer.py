@@ -252,7 +252,7 @@ class Trainer:
     def _autocast(self) -> torch.autocast:
         """Let convolutions compute in train.precision.
 
-        In float32 on a processor without a bfloat16 unit, which is many times as fast there.
+        In float32 on a processor without a bfloat16 unit, where it takes a fraction of the time.
         """
         device = _device(self._network)
         enabled = self._params.precision == "bfloat16" and bfloat16_unit(device) != NO_BFLOAT16_UNIT
