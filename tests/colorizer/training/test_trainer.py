@@ -222,7 +222,7 @@ def test_rows_are_prefetched_while_the_batch_before_is_trained_on(splits, monkey
     ],
 )
 def test_bfloat16_differs_by_rounding_only(splits, model, loss, tolerance, monkeypatch):
-    """Its numbers have 8 significant bits, float32 has 24, which replaces it without a unit."""
+    """Its numbers have 8 significant bits, float32 has 24. Without a unit float32 is used."""
 
     def errors(precision, unit):
         monkeypatch.setattr(trainer_module, "bfloat16_unit", lambda _: unit)
